@@ -1,0 +1,30 @@
+"""Files are written whole or not at all."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; it takes the name ``path`` only if all went well.
+
+    The temporary name keeps the suffix of ``path``, because OpenCV, Keras and ffmpeg choose
+    the format by it. On an exception, Ctrl-C included, nothing is left behind and an older
+    file stays as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix="".join(path.suffixes[-2:]), dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes private files
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,165 @@
+"""Networks, and their files: a ``.keras`` model, a LiteRT copy, and a side-car JSON that explains both.
+
+Every network takes grey faces as they are stored, float32 or uint8 ``(n, 48, 48, 1)`` in
+0..255, and returns probabilities ``(n, k)``: scaling and softmax live *inside* the model, so
+that no caller can get them wrong. Taught in notebook 03.
+"""
+
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from fernb.errors import ModelError
+from fernb.files import whole_file
+from fernb.labels import EMOTIONS
+
+INPUT_SHAPE = (48, 48, 1)
+
+
+class FusedBatchNormalization(layers.BatchNormalization):
+    """Batch normalisation in one pass while training on TensorFlow; elsewhere Keras's own.
+
+    Keras computes mean and variance in separate passes, which takes most of the time of
+    training a small network on a CPU; TensorFlow's fused kernel makes the same four vectors.
+    It is for training only: :func:`portable` puts Keras's standard layer in its place.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        if not (training and self.trainable and keras.backend.backend() == "tensorflow"):
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        pictures = inputs if inputs.shape.rank == 4 else inputs[:, None, None, :]  # the kernel takes NHWC only
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            pictures, tf.cast(self.gamma, tf.float32), tf.cast(self.beta, tf.float32), epsilon=self.epsilon
+        )
+        # the kernel returns the unbiased variance, Keras keeps the biased one
+        count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
+        variance *= (count - 1) / count
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + tf.cast(batch, moving.dtype) * (1 - self.momentum))
+        return tf.reshape(outputs, tf.shape(inputs))
+
+
+def build_vgg(
+    classes: int = len(EMOTIONS),
+    widths: tuple[int, ...] = (32, 64, 128, 256),
+    dense: int = 256,
+    dropout: float = 0.4,
+    normalise: type[layers.Layer] | None = layers.BatchNormalization,
+    name: str = "vgg",
+) -> keras.Model:
+    """Build a VGG-style network (Simonyan & Zisserman 2015) for 48×48 grey faces.
+
+    Each block has two 3×3 convolutions of the same width and ends with a 2×2 max-pooling;
+    after them come global pictures of ``3 × 3 × widths[-1]``, one dense layer and a softmax.
+    ``normalise`` is the layer class after each convolution (None: none, for the plain net that
+    notebook 03 starts with).
+    """
+    inputs = keras.Input(INPUT_SHAPE, name="face")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs)
+    for block, width in enumerate(widths, 1):
+        for turn in (1, 2):
+            x = _convolution(x, width, normalise, f"block{block}_conv{turn}")
+        x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
+        if dropout:
+            x = layers.SpatialDropout2D(dropout / 4, name=f"block{block}_dropout")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(dense, use_bias=normalise is None, name="dense")(x)
+    if normalise:
+        x = normalise(name="dense_norm")(x)
+    x = layers.Activation("relu", name="dense_relu")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dense_dropout")(x)
+    outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="emotion")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _convolution(x, width: int, normalise: type[layers.Layer] | None, name: str):
+    x = layers.Conv2D(width, 3, padding="same", use_bias=normalise is None, kernel_initializer="he_normal", name=name)(x)
+    if normalise:
+        x = normalise(name=f"{name}_norm")(x)
+    return layers.Activation("relu", name=f"{name}_relu")(x)
+
+
+def portable(model: keras.Model) -> keras.Model:
+    """Return a float32 copy of ``model`` with Keras's standard layers only, ready to be saved."""
+
+    def standard(layer):
+        config = layer.get_config() | {"dtype": "float32"}
+        kind = layers.BatchNormalization if isinstance(layer, FusedBatchNormalization) else type(layer)
+        return kind.from_config(config)
+
+    copy = keras.models.clone_model(model, clone_function=standard)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def save_model(model: keras.Model, path: str | os.PathLike, sidecar: dict) -> Path:
+    """Write ``path`` (``.keras``), its LiteRT copy (``.tflite``) and its side-car (``.json``).
+
+    ``sidecar`` must hold ``labels``; the input, the number of parameters and the versions of
+    the libraries are added to it. Each file is written whole or not at all.
+    """
+    path = Path(path).with_suffix(".keras")
+    model = portable(model)
+    with whole_file(path) as temporary:
+        model.save(temporary)
+    export_litert(model, path.with_suffix(".tflite"))
+    sidecar = sidecar | {
+        "input": "grey face, uint8 or float32 (n, 48, 48, 1) in 0..255; scaling is inside the model",
+        "parameters": model.count_params(),
+        "versions": {name: version(name) for name in ("keras", "numpy")},
+    }
+    write_sidecar(path, sidecar)
+    return path
+
+
+def write_sidecar(path: str | os.PathLike, sidecar: dict) -> None:
+    """Write the JSON that stands beside the model ``path``."""
+    with whole_file(Path(path).with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def export_litert(model: keras.Model, path: str | os.PathLike) -> None:
+    """Write ``model`` as a LiteRT file with float16 weights, for :class:`fernb.Recogniser`.
+
+    Needs the TensorFlow backend. Half-precision weights halve the file and change
+    probabilities by less than 1e-3.
+    """
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    flat = converter.convert()
+    with whole_file(path) as temporary:
+        temporary.write_bytes(flat)
+
+
+def load_model(path: str | os.PathLike) -> keras.Model:
+    """Load a ``.keras`` file in Keras's safe mode: no pickle, no code from the file.
+
+    Raises :class:`~fernb.errors.ModelError` where there is no such file, where it is of
+    another format, or where it needs code of its own to load.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"there is no model at {path}; `fernb train` makes one.")
+    if path.suffix != ".keras":
+        raise ModelError(f"{path.name} is not a .keras file; old .h5 models must be saved anew as .keras.")
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many kinds for a broken or an unsafe file
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"{path.name} cannot be loaded as a Keras model: {reason}") from error
+
+
+def freeze_to_float16(model: keras.Model) -> None:
+    """Round the weights of ``model`` to what float16 can hold, in place."""
+    model.set_weights([w.astype(np.float16).astype(w.dtype) for w in model.get_weights()])
