@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import keras
-import numpy as np
 from keras import layers
 
 from fernb.errors import ModelError
@@ -134,7 +133,10 @@ def export_litert(model: keras.Model, path: str | os.PathLike) -> None:
     """
     import tensorflow as tf
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    # from_keras_model prints pages; a concrete function gives the same network quietly
+    answer = tf.function(lambda face: model(face, training=False))
+    concrete = answer.get_concrete_function(tf.TensorSpec((None, *model.input_shape[1:]), tf.float32))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
     flat = converter.convert()
@@ -159,7 +161,3 @@ def load_model(path: str | os.PathLike) -> keras.Model:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"{path.name} cannot be loaded as a Keras model: {reason}") from error
 
-
-def freeze_to_float16(model: keras.Model) -> None:
-    """Round the weights of ``model`` to what float16 can hold, in place."""
-    model.set_weights([w.astype(np.float16).astype(w.dtype) for w in model.get_weights()])
