@@ -1,0 +1,160 @@
+"""How good is a network, and how sure can we be: numbers only, no plots.
+
+Everything takes probabilities ``(n, k)`` and labels ``(n,)`` and returns plain numbers that
+JSON can hold. Taught in notebooks 02 and 03.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fernb.labels import EMOTIONS, EMOTIONS_8
+
+
+def wilson(correct: int, n: int) -> list[float]:
+    """Return the 95 % interval of a proportion by Wilson's score method (1927): ``[low, high]``."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(int(correct), int(n)).proportion_ci(0.95, method="wilson")
+    return [float(interval.low), float(interval.high)]
+
+
+def evaluate(
+    probs: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str] = EMOTIONS,
+    duplicate: np.ndarray | None = None,
+) -> dict:
+    """Return every figure of a test: what :func:`report_lines` prints and the JSON files hold.
+
+    ``duplicate`` bool ``(n,)`` marks faces that stand in the training set too; with it the
+    report also has the de-duplicated score. Keys: ``n``, ``accuracy``, ``interval``,
+    ``per_class``, ``macro_f1``, ``confusion`` (rows are the truth), ``ece``, and with
+    ``duplicate`` ``accuracy_deduplicated``, ``n_deduplicated``, ``interval_deduplicated``.
+    """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    if not len(labels):
+        raise ValueError("there are no faces to evaluate")
+    numbers = np.arange(len(classes))
+    chosen = probs.argmax(1)
+    right = chosen == labels
+    scores = precision_recall_fscore_support(labels, chosen, labels=numbers, zero_division=0)
+    report = {
+        "n": len(labels),
+        "accuracy": float(right.mean()),
+        "interval": wilson(right.sum(), len(labels)),
+        "per_class": {
+            name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+            for name, p, r, f, s in zip(classes, *scores, strict=True)
+        },
+        "macro_f1": float(scores[2].mean()),
+        "confusion": confusion_matrix(labels, chosen, labels=numbers).tolist(),
+        "ece": expected_calibration_error(probs, labels),
+    }
+    if duplicate is not None and not duplicate.all():
+        fresh = right[~duplicate]
+        report |= {
+            "accuracy_deduplicated": float(fresh.mean()),
+            "n_deduplicated": len(fresh),
+            "interval_deduplicated": wilson(fresh.sum(), len(fresh)),
+        }
+    return report
+
+
+def report_lines(report: dict) -> list[str]:
+    """Return a report of :func:`evaluate` as text; the first line is ``Accuracy on test set: 72%``."""
+    low, high = report["interval"]
+    width = max(map(len, report["per_class"]))
+    lines = [
+        f"Accuracy on test set: {report['accuracy']:.0%}",
+        f"{report['accuracy']:.2%} of {report['n']:,} faces, 95 % interval {low:.2%} to {high:.2%} (Wilson)",
+        "",
+        f"{'':{width}} precision  recall      f1  faces",
+    ]
+    for name, row in report["per_class"].items():
+        figures = f"{row['precision']:10.1%} {row['recall']:7.1%} {row['f1']:7.1%} {row['support']:6,}"
+        lines.append(f"{name:{width}}{figures}")
+    lines += [f"macro F1 {report['macro_f1']:.1%}, expected calibration error {report['ece']:.3f}", ""]
+    lines.append("confusion matrix (a row for each true emotion):")
+    lines.append(f"{'':{width}}" + "".join(f"{name[:8]:>9}" for name in report["per_class"]))
+    for name, row in zip(report["per_class"], report["confusion"], strict=True):
+        lines.append(f"{name:{width}}" + "".join(f"{count:9,}" for count in row))
+    if "accuracy_deduplicated" in report:
+        low, high = report["interval_deduplicated"]
+        lines += [
+            "",
+            f"de-duplicated: {report['accuracy_deduplicated']:.2%} of the {report['n_deduplicated']:,} faces that are "
+            f"not in the training set too, {low:.2%} to {high:.2%}",
+        ]
+    return lines
+
+
+def reliability(probs: np.ndarray, labels: np.ndarray, bins: int = 15) -> dict[str, list[float]]:
+    """Return confidence against accuracy in equal-width bins: lists ``confidence``, ``accuracy``, ``count``.
+
+    Empty bins are left out.
+    """
+    confidence, right = probs.max(1), probs.argmax(1) == labels
+    index = np.minimum((confidence * bins).astype(int), bins - 1)
+    rows = [(confidence[index == i].mean(), right[index == i].mean(), (index == i).sum()) for i in np.unique(index)]
+    return {
+        "confidence": [float(row[0]) for row in rows],
+        "accuracy": [float(row[1]) for row in rows],
+        "count": [int(row[2]) for row in rows],
+    }
+
+
+def expected_calibration_error(probs: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+    """Return the mean gap between confidence and accuracy over bins, weighted by faces (Naeini et al. 2015)."""
+    table = reliability(probs, labels, bins)
+    gap = np.abs(np.subtract(table["confidence"], table["accuracy"]))
+    return float(np.average(gap, weights=table["count"]))
+
+
+def fit_temperature(probs: np.ndarray, labels: np.ndarray) -> float:
+    """Return the temperature that makes ``probs`` fit ``labels`` best (Guo et al. 2017); above 1 softens.
+
+    Fit it on the validation set only.
+    """
+    from scipy.optimize import minimize_scalar
+
+    rows = np.arange(len(labels))
+
+    def loss(log_temperature: float) -> float:
+        scaled = apply_temperature(probs, np.exp(log_temperature))
+        return -np.log(scaled[rows, labels] + 1e-12).mean()
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x))
+
+
+def apply_temperature(probs: np.ndarray, temperature: float) -> np.ndarray:
+    """Return ``probs`` with their logits divided by ``temperature``."""
+    logits = np.log(np.clip(probs, 1e-12, None)) / temperature
+    scaled = np.exp(logits - logits.max(1, keepdims=True))
+    return scaled / scaled.sum(1, keepdims=True)
+
+
+def majority_class_accuracy(train_labels: np.ndarray, test_labels: np.ndarray) -> float:
+    """Return the accuracy of always answering the most frequent emotion of the training set."""
+    return float((test_labels == np.bincount(train_labels).argmax()).mean())
+
+
+def vote_ceiling(labels: np.ndarray, votes: np.ndarray) -> dict[str, float]:
+    """Return how well FER+'s ten taggers themselves would score on FER2013's labels.
+
+    ``majority`` is the accuracy of answering the emotion with the most votes of the seven
+    (ties share the point); ``one_tagger`` that of one tagger drawn at random. Faces without a
+    vote for any of the seven emotions are left out. Both say how noisy the labels are: a
+    network far above ``majority`` has learnt the labels' noise or the data's duplicates.
+    """
+    seven = votes[:, : len(EMOTIONS_8) - 1].astype(float)
+    keep = seven.sum(1) > 0
+    seven, labels = seven[keep], labels[keep]
+    best = seven == seven.max(1, keepdims=True)
+    rows = np.arange(len(labels))
+    return {
+        "majority": float((best[rows, labels] / best.sum(1)).mean()),
+        "one_tagger": float((seven[rows, labels] / seven.sum(1)).mean()),
+        "n": len(labels),
+    }

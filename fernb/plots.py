@@ -1,0 +1,234 @@
+"""Every figure of the series: numbers in, ``Axes`` out; nothing is computed here.
+
+Each function draws on the ``Axes`` it is given, or on a new one. Used in all notebooks.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.patches import Rectangle
+
+from fernb.labels import COLOURS, EMOTIONS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from fernb.data import FaceSplits
+    from fernb.faces import Detection
+
+DPI = 80
+
+
+def _axes(ax: "Axes | None", size: tuple[float, float]) -> "Axes":
+    return ax if ax is not None else plt.subplots(figsize=size, dpi=DPI, layout="constrained")[1]
+
+
+def _bare(ax: "Axes") -> None:
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(False)
+
+
+def picture(image: np.ndarray, title: str = "", ax: "Axes | None" = None) -> "Axes":
+    """Show a picture or a grey one (0 is black, 255 white) with its title."""
+    ax = _axes(ax, (4, 4))
+    ax.imshow(image, cmap="gray", vmin=0, vmax=255)
+    ax.set_title(title, fontsize=10)
+    _bare(ax)
+    return ax
+
+
+def row(pictures: dict[str, np.ndarray], height: float = 2.4) -> "Figure":
+    """Show pictures side by side, each under its name."""
+    widths = [image.shape[1] / image.shape[0] for image in pictures.values()]
+    figure, axes = plt.subplots(
+        1,
+        len(pictures),
+        figsize=(height * sum(widths) + 0.2 * len(widths), height + 0.4),
+        width_ratios=widths,
+        dpi=DPI,
+        layout="constrained",
+        squeeze=False,
+    )
+    for ax, (name, image) in zip(axes[0], pictures.items(), strict=True):
+        picture(image, name, ax)
+    return figure
+
+
+def face_grid(
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
+    probs: np.ndarray | None = None,
+    classes: Sequence[str] = EMOTIONS,
+    columns: int = 7,
+) -> "Figure":
+    """Show faces in a grid under their true emotion; with ``probs`` the answer is added, red where wrong."""
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(1.25 * columns, 1.5 * rows), dpi=DPI, layout="constrained", squeeze=False
+    )
+    for ax in axes.flat:
+        _bare(ax)
+    for i, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
+        ax.imshow(image, cmap="gray", vmin=0, vmax=255)
+        title, colour = (classes[labels[i]] if labels is not None else ""), "black"
+        if probs is not None:
+            answer = int(probs[i].argmax())
+            colour = "black" if labels is None or answer == labels[i] else "#c0392b"
+            title += f"\n{classes[answer]} {probs[i, answer]:.0%}"
+        ax.set_title(title.strip(), fontsize=9, color=colour)
+    return figure
+
+
+def class_counts(splits: "FaceSplits", ax: "Axes | None" = None) -> "Axes":
+    """Show how many faces each emotion has in train, val and test."""
+    ax = _axes(ax, (7, 3))
+    width = 0.27
+    positions = np.arange(len(splits.classes))
+    for i, (name, part) in enumerate(splits.parts().items()):
+        counts = np.bincount(part.labels, minlength=len(splits.classes))
+        ax.bar(positions + (i - 1) * width, counts, width, label=name, color=("#34495e", "#7f8c8d", "#bdc3c7")[i])
+    ax.set_xticks(positions, splits.classes)
+    ax.set_ylabel("faces")
+    ax.set_title(f"Faces per emotion: {splits.source}")
+    ax.legend(frameon=False)
+    return ax
+
+
+def histogram(grey: np.ndarray, ax: "Axes | None" = None) -> "Axes":
+    """Show how many pixels of a grey picture have each of the 256 levels."""
+    ax = _axes(ax, (4, 2.4))
+    ax.hist(grey.ravel(), bins=256, range=(0, 256), color="#34495e")
+    ax.set_xlabel("grey level (0 black, 255 white)")
+    ax.set_ylabel("pixels")
+    ax.set_xlim(0, 256)
+    return ax
+
+
+def learning_curves(history: dict[str, list[float]], title: str = "", best_epoch: int | None = None) -> "Figure":
+    """Show loss and accuracy per epoch for train and val; ``best_epoch`` (0-based) is marked."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), dpi=DPI, layout="constrained")
+    epochs = np.arange(1, len(history["loss"]) + 1)
+    for ax, name in zip(axes, ("loss", "accuracy"), strict=True):
+        ax.plot(epochs, history[name], color="#34495e", label="train (while augmented and dropped out)")
+        ax.plot(epochs, history[f"val_{name}"], color="#e67e22", label="val")
+        if best_epoch is not None:
+            ax.axvline(best_epoch + 1, color="#7f8c8d", linestyle=":", label=f"chosen epoch {best_epoch + 1}")
+        ax.set_xlabel("epoch")
+        ax.set_ylabel(name)
+        ax.grid(alpha=0.3)
+    axes[1].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes[0].legend(frameon=False, fontsize=8)
+    figure.suptitle(title)
+    return figure
+
+
+def confusion_matrix(report: dict, ax: "Axes | None" = None) -> "Axes":
+    """Show the confusion matrix of a report: each row sums to 100 % of one true emotion."""
+    ax = _axes(ax, (5.4, 4.6))
+    names = list(report["per_class"])
+    counts = np.array(report["confusion"], float)
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for i, j in np.ndindex(*share.shape):
+        ax.text(j, i, f"{share[i, j]:.0%}", ha="center", va="center", color="white" if share[i, j] > 0.5 else "black", fontsize=9)
+    ax.set_xticks(range(len(names)), names, rotation=40, ha="right")
+    ax.set_yticks(range(len(names)), names)
+    ax.set_xlabel("answer")
+    ax.set_ylabel("truth")
+    ax.set_title(f"accuracy {report['accuracy']:.1%} on {report['n']:,} faces", fontsize=11)
+    return ax
+
+
+def probability_bars(probs: np.ndarray, classes: Sequence[str] = EMOTIONS, ax: "Axes | None" = None) -> "Axes":
+    """Show the probabilities ``(k,)`` of one face as bars."""
+    ax = _axes(ax, (3.4, 2.4))
+    ax.barh(range(len(classes)), probs, color=[COLOURS[name] for name in classes])
+    ax.set_yticks(range(len(classes)), classes)
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1)
+    ax.set_xlabel("probability")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def weight_maps(weights: np.ndarray, classes: Sequence[str] = EMOTIONS) -> "Figure":
+    """Show weights ``(k, h, w)`` as pictures: red speaks for the emotion where it is bright, blue against."""
+    figure, axes = plt.subplots(1, len(weights), figsize=(1.5 * len(weights), 1.8), dpi=DPI, layout="constrained", squeeze=False)
+    most = np.abs(weights).max() or 1
+    for ax, weight, name in zip(axes[0], weights, classes, strict=True):
+        shown = ax.imshow(weight, cmap="RdBu_r", vmin=-most, vmax=most)
+        ax.set_title(name, fontsize=9)
+        _bare(ax)
+    figure.colorbar(shown, ax=axes[0], shrink=0.8)
+    return figure
+
+
+def heat_overlay(image: np.ndarray, heat: np.ndarray, title: str = "", ax: "Axes | None" = None) -> "Axes":
+    """Lay ``heat`` (h, w) in 0..1 over a grey face: warm is where the network looked."""
+    ax = picture(image, title, ax)
+    ax.imshow(heat, cmap="inferno", alpha=0.45, vmin=0, vmax=1)
+    return ax
+
+
+def reliability_diagram(table: dict[str, list[float]], ax: "Axes | None" = None) -> "Axes":
+    """Show accuracy against confidence, from :func:`fernb.evaluation.reliability`; the diagonal is honest."""
+    ax = _axes(ax, (3.8, 3.4))
+    ax.plot([0, 1], [0, 1], color="#7f8c8d", linestyle=":")
+    sizes = 200 * np.array(table["count"]) / max(table["count"])
+    ax.scatter(table["confidence"], table["accuracy"], s=sizes, color="#2980b9", alpha=0.8)
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy", title="Reliability (size: faces)")
+    return ax
+
+
+def ladder(rungs: Sequence[tuple[str, float, Sequence[float] | None]], ax: "Axes | None" = None) -> "Axes":
+    """Show ``(name, accuracy, interval or None)`` as bars, in the order given."""
+    ax = _axes(ax, (7, 0.45 * len(rungs) + 0.8))
+    for i, (_, accuracy, interval) in enumerate(rungs):
+        error = None if interval is None else [[accuracy - interval[0]], [interval[1] - accuracy]]
+        ax.barh(i, accuracy, xerr=error, color="#2980b9", capsize=3)
+        ax.text((interval[1] if interval else accuracy) + 0.01, i, f"{accuracy:.1%}", va="center", fontsize=9)
+    ax.set_yticks(range(len(rungs)), [name for name, *_ in rungs])
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1)
+    ax.set_xlabel("accuracy")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def detections(rgb: np.ndarray, found: "Sequence[Detection]", texts: Sequence[str] = (), ax: "Axes | None" = None) -> "Axes":
+    """Show a picture with a box, and a text above it, for each face; eyes are boxed thinly."""
+    ax = picture(rgb, "", _axes(ax, (5, 5 * rgb.shape[0] / rgb.shape[1])))
+    for i, face in enumerate(found):
+        ax.add_patch(Rectangle((face.x, face.y), face.w, face.h, fill=False, edgecolor="#ffdd00", linewidth=2))
+        for x, y, w, h in face.eyes or ():
+            ax.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor="#00d0ff", linewidth=1))
+        if i < len(texts):
+            ax.text(face.x, face.y - 4, texts[i], color="black", backgroundcolor="#ffdd00", fontsize=9, va="bottom")
+    return ax
+
+
+def timeline(
+    times: Sequence[float],
+    probs: np.ndarray,
+    classes: Sequence[str] = EMOTIONS,
+    truth: Sequence[tuple[float, float, str]] = (),
+    title: str = "",
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Show one person's probabilities ``(n, k)`` over ``times`` in seconds as stacked areas.
+
+    ``truth`` holds ``(start, end, emotion)``, drawn as a strip above.
+    """
+    ax = _axes(ax, (10, 3.2))
+    ax.stackplot(times, np.asarray(probs).T, colors=[COLOURS[name] for name in classes], labels=classes)
+    for start, end, name in truth:
+        ax.add_patch(Rectangle((start, 1.01), end - start, 0.09, color=COLOURS[name], clip_on=False))
+        ax.text((start + end) / 2, 1.055, name, ha="center", va="center", fontsize=8, color="white")
+    ax.set(xlim=(min(times), max(times)), ylim=(0, 1.1 if len(truth) else 1), xlabel="time (s)", ylabel="probability")
+    ax.set_title(title + (" (strip: the truth)" if len(truth) else ""), fontsize=11)
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, reverse=True)
+    return ax
