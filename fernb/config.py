@@ -7,8 +7,11 @@
 ==================  ==============================================================
 """
 
+import contextlib
 import os
 import random
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,23 +92,50 @@ def setup(tf: bool = False) -> Profile:
     """Seed everything, say in one line what runs where, and return the profile.
 
     The first call of every notebook. ``tf=True`` also imports TensorFlow quietly, lets a GPU's
-    memory grow instead of taking it all, and seeds Keras.
+    memory grow instead of taking it all, and seeds Keras. In Jupyter, figures are kept as JPEG,
+    which holds a notebook of photographs under a megabyte.
     """
     chosen = profile()
     random.seed(SEED)
     np.random.seed(SEED)
-    device = "CPU"
-    if tf:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        import keras
-        import tensorflow
+    device = _start_tensorflow() if tf else "CPU"
+    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-        gpus = tensorflow.config.list_physical_devices("GPU")
-        for gpu in gpus:
-            tensorflow.config.experimental.set_memory_growth(gpu, True)
-        keras.utils.set_random_seed(SEED)
-        device = f"{len(gpus)} GPU" if gpus else "CPU"
+        set_matplotlib_formats("jpeg", pil_kwargs={"quality": 88})
     from fernb import __version__
 
     print(f"fernb {__version__} · profile {chosen.name} · {device} · seed {SEED}")
     return chosen
+
+
+def _start_tensorflow() -> str:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _silent_stderr():
+        import keras
+        import tensorflow
+
+        gpus = tensorflow.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tensorflow.config.experimental.set_memory_growth(gpu, True)
+    keras.utils.set_random_seed(SEED)
+    return f"{len(gpus)} GPU" if gpus else "CPU"
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """TensorFlow's C++ part greets on the bare file descriptor before its log level counts."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

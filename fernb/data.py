@@ -209,7 +209,9 @@ def fetch() -> ImportReport:
     try:
         import kagglehub
     except ImportError:
-        raise DataError(f'`fernb data fetch` needs kagglehub: pip install "fernb[kaggle]". By hand: {HOW_TO_GET}') from None
+        raise DataError(
+            f'`fernb data fetch` needs kagglehub: pip install "fernb[kaggle]". By hand: {HOW_TO_GET}'
+        ) from None
     try:
         folder = kagglehub.dataset_download("msambare/fer2013")
     except Exception as error:  # kagglehub raises whatever its HTTP client raises

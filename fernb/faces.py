@@ -81,7 +81,9 @@ def find_faces(
         found = _haar(small)
     elif detector == "yunet":
         if weights is None:
-            raise ModelError(f"YuNet's file {YUNET_FILE} is not in {config.models_folder()}; `fernb.faces.fetch_yunet()` gets it.")
+            raise ModelError(
+                f"YuNet's file {YUNET_FILE} is not in {config.models_folder()}; `fernb.faces.fetch_yunet()` gets it."
+            )
         found = _yunet(small, weights)
     else:
         raise FernbError(f"there is no detector {detector!r}; there are auto, haar and yunet.")
@@ -216,7 +218,9 @@ def fetch_yunet(url: str = YUNET_URL, sha256: str = YUNET_SHA256, timeout: float
         with urllib.request.urlopen(url, timeout=timeout) as answer:
             data = answer.read(10 << 20)
     except (OSError, ValueError) as error:
-        raise ModelError(f"YuNet could not be downloaded ({error}); put its file into {path.parent} by hand.") from error
+        raise ModelError(
+            f"YuNet could not be downloaded ({error}); put its file into {path.parent} by hand."
+        ) from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ModelError("the download of YuNet is not the file that was expected; nothing was kept.")
     with whole_file(path) as temporary:

@@ -61,7 +61,9 @@ def to_rgb(array: np.ndarray) -> np.ndarray:
     if array.ndim not in (2, 3) or array.size == 0 or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise PictureError(f"a picture must be (h, w), (h, w, 3) or (h, w, 4) and not empty; this is {array.shape}.")
     if max(array.shape[:2]) > MAX_SIDE:
-        raise PictureError(f"the picture is {array.shape[1]}x{array.shape[0]}; scale it below {MAX_SIDE} pixels a side.")
+        raise PictureError(
+            f"the picture is {array.shape[1]}x{array.shape[0]}; scale it below {MAX_SIDE} pixels a side."
+        )
     if array.dtype == np.uint16:
         array = (array >> 8).astype(np.uint8)
     elif np.issubdtype(array.dtype, np.floating):

@@ -80,7 +80,9 @@ def build_vgg(
 
 
 def _convolution(x, width: int, normalise: type[layers.Layer] | None, name: str):
-    x = layers.Conv2D(width, 3, padding="same", use_bias=normalise is None, kernel_initializer="he_normal", name=name)(x)
+    x = layers.Conv2D(width, 3, padding="same", use_bias=normalise is None, kernel_initializer="he_normal", name=name)(
+        x
+    )
     if normalise:
         x = normalise(name=f"{name}_norm")(x)
     return layers.Activation("relu", name=f"{name}_relu")(x)
@@ -160,4 +162,3 @@ def load_model(path: str | os.PathLike) -> keras.Model:
     except Exception as error:  # Keras raises many kinds for a broken or an unsafe file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"{path.name} cannot be loaded as a Keras model: {reason}") from error
-

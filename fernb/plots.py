@@ -134,7 +134,15 @@ def confusion_matrix(report: dict, ax: "Axes | None" = None) -> "Axes":
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for i, j in np.ndindex(*share.shape):
-        ax.text(j, i, f"{share[i, j]:.0%}", ha="center", va="center", color="white" if share[i, j] > 0.5 else "black", fontsize=9)
+        ax.text(
+            j,
+            i,
+            f"{share[i, j]:.0%}",
+            ha="center",
+            va="center",
+            color="white" if share[i, j] > 0.5 else "black",
+            fontsize=9,
+        )
     ax.set_xticks(range(len(names)), names, rotation=40, ha="right")
     ax.set_yticks(range(len(names)), names)
     ax.set_xlabel("answer")
@@ -157,7 +165,9 @@ def probability_bars(probs: np.ndarray, classes: Sequence[str] = EMOTIONS, ax: "
 
 def weight_maps(weights: np.ndarray, classes: Sequence[str] = EMOTIONS) -> "Figure":
     """Show weights ``(k, h, w)`` as pictures: red speaks for the emotion where it is bright, blue against."""
-    figure, axes = plt.subplots(1, len(weights), figsize=(1.5 * len(weights), 1.8), dpi=DPI, layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(weights), figsize=(1.5 * len(weights), 1.8), dpi=DPI, layout="constrained", squeeze=False
+    )
     most = np.abs(weights).max() or 1
     for ax, weight, name in zip(axes[0], weights, classes, strict=True):
         shown = ax.imshow(weight, cmap="RdBu_r", vmin=-most, vmax=most)
@@ -199,7 +209,9 @@ def ladder(rungs: Sequence[tuple[str, float, Sequence[float] | None]], ax: "Axes
     return ax
 
 
-def detections(rgb: np.ndarray, found: "Sequence[Detection]", texts: Sequence[str] = (), ax: "Axes | None" = None) -> "Axes":
+def detections(
+    rgb: np.ndarray, found: "Sequence[Detection]", texts: Sequence[str] = (), ax: "Axes | None" = None
+) -> "Axes":
     """Show a picture with a box, and a text above it, for each face; eyes are boxed thinly."""
     ax = picture(rgb, "", _axes(ax, (5, 5 * rgb.shape[0] / rgb.shape[1])))
     for i, face in enumerate(found):

@@ -4,18 +4,21 @@ Runs on any Keras 3 backend. Taught in notebook 03.
 """
 
 import math
+import platform
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from fernb.augmentation import Augmentation
-from fernb.config import SEED
-from fernb.data import FaceSet, FaceSplits
+from fernb.config import SEED, cores
+from fernb.data import FaceSet, FaceSplits, duplicated
 from fernb.errors import FernbError
-from fernb.models import FusedBatchNormalization, build_vgg
+from fernb.evaluation import evaluate, fit_temperature
+from fernb.models import FusedBatchNormalization, build_vgg, save_model, write_sidecar
+from fernb.recogniser import Recogniser
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Recipe:
     widths: tuple[int, ...] = (32, 64, 128, 256)
     dropout: float = 0.4
     normalise: bool = True
-    augmentation: Augmentation | None = Augmentation()
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
     epochs: int = 40
     batch_size: int = 128
     learning_rate: float = 0.1
@@ -226,3 +229,36 @@ def read_history(path: Path) -> dict[str, list[float]]:
         return {}
     table = np.genfromtxt(path, delimiter=",", names=True, ndmin=1)
     return {name: table[name].tolist() for name in table.dtype.names if name != "epoch"} if table.size else {}
+
+
+def publish(
+    model: keras.Model, history: dict, splits: FaceSplits, recipe: Recipe, path: Path, how: dict
+) -> tuple[Path, dict]:
+    """Save a trained network with everything needed to judge and repeat it; return its path and side-car.
+
+    The side-car holds the labels, ``how`` it was made (command, seed), the recipe, the data's
+    digest, the hardware, the history and the figures on val and test of the saved LiteRT copy.
+    """
+    sidecar = {
+        "labels": list(splits.classes),
+        "made": how | {"epochs_run": len(history["loss"]), "hardware": _hardware()},
+        "recipe": asdict(recipe),
+        "data": {"source": splits.source, "digest": splits.digest},
+        "protocol": "trained on train, epoch chosen by accuracy on val, test looked at once; one forward pass a face",
+        "history": {name: [round(value, 5) for value in values] for name, values in history.items()},
+    }
+    path = save_model(model, path, sidecar)
+    recogniser = Recogniser(path.with_suffix(".tflite"))
+    metrics = {}
+    for name, part in (("val", splits.val), ("test", splits.test)):
+        probs = recogniser.predict(part.images)
+        metrics[name] = evaluate(probs, part.labels, splits.classes, duplicated(part, splits.train))
+        if name == "val":
+            metrics["temperature"] = fit_temperature(probs, part.labels)
+    sidecar = recogniser.sidecar | {"metrics": metrics}
+    write_sidecar(path, sidecar)
+    return path, sidecar
+
+
+def _hardware() -> str:
+    return f"{keras.backend.backend()} on {cores()} CPU cores, {platform.machine()}"

@@ -1,0 +1,228 @@
+"""The command line: ``fernb --help``. Each command imports what it needs when it runs."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from fernb import __version__, config
+from fernb.errors import FernbError
+
+
+class _Sentence(click.ClickException):
+    def show(self, file=None) -> None:
+        click.echo(f"fernb: {self.message}", err=True)
+
+
+class _Group(click.Group):
+    """Turns an error that the user can mend into one sentence and exit code 1."""
+
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except FernbError as error:
+            raise _Sentence(str(error)) from error
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise _Sentence(f"{error.filename}: {error.strerror}.") from error
+
+
+_path = click.Path(path_type=Path)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Learn, run and trust facial emotion recognition."""
+
+
+@main.command()
+@click.option("--out", type=_path, default=None, help="Where the results go (default: out/demo).")
+def demo(out: Path | None) -> None:
+    """Find and name emotions in the clip and photographs that come with fernb."""
+    from fernb.demo import run
+
+    paths = run(out or config.WORKSPACE / "out" / "demo", click.echo)
+    click.echo("wrote")
+    for path in paths:
+        click.echo(f"  {_short(path)}")
+
+
+@main.command()
+def doctor() -> None:
+    """Say what is installed and found, and how to mend what is not."""
+    from fernb.doctor import check
+
+    lines, well = check()
+    click.echo("\n".join(lines))
+    sys.exit(0 if well else 1)
+
+
+# --- data --------------------------------------------------------------------------------------------
+
+
+@main.group(cls=_Group)
+def data() -> None:
+    """Look at, import or fetch FER2013."""
+
+
+@data.command()
+@click.argument("path", type=_path, required=False)
+def info(path: Path | None) -> None:
+    """Say which faces there are: rows, emotions, votes, duplicates."""
+    from fernb.data import HOW_TO_GET, describe, load_faces
+
+    source = path or config.data_source()
+    click.echo("\n".join(describe(load_faces(source or "synthetic"))))
+    if source is None:
+        click.echo(HOW_TO_GET)
+
+
+@data.command("import")
+@click.argument("path", type=_path)
+@click.option("--out", type=_path, default=None, help="The cache to write (default: data/fer2013.npz).")
+@click.option("--votes", type=_path, default=None, help="FER+'s fer2013new.csv, where it is not beside PATH.")
+@click.option("--skip-bad-rows", is_flag=True, help="Count bad rows and go on.")
+def import_(path: Path, out: Path | None, votes: Path | None, skip_bad_rows: bool) -> None:
+    """Check any layout of FER2013 (CSV, archive, image folders) and write fernb's cache."""
+    from fernb.data import import_data
+
+    def progress(rows: int) -> None:
+        click.echo(f"\r{rows:,} rows", err=True, nl=False)
+
+    try:
+        report = import_data(path, out, votes, skip_bad_rows, progress)
+    finally:
+        click.echo("", err=True)
+    click.echo("\n".join(report.lines()))
+
+
+@data.command()
+def fetch() -> None:
+    """Download the public image folders from Kaggle and import them."""
+    from fernb.data import fetch
+
+    click.echo("\n".join(fetch().lines()))
+
+
+# --- networks ----------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--recipe", default="lesson", show_default=True, help="One of the recipes in fernb.training.")
+@click.option("--data", "source", default="auto", help="A path, or auto, fer2013, synthetic.")
+@click.option("--out", type=_path, default=None, help="Where network, logs and history go (default: runs/RECIPE).")
+@click.option("--epochs", type=click.IntRange(1), default=None, help="Instead of the recipe's own number.")
+@click.option("--seed", type=int, default=config.SEED, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+@click.option("--bfloat16", is_flag=True, help="Twice as fast on processors with AVX512-BF16 or AMX.")
+def train(recipe: str, source: str, out: Path | None, epochs: int | None, seed: int, resume: bool, bfloat16: bool):
+    """Train a network; the epoch is chosen on the validation part."""
+    from fernb.data import load_faces
+    from fernb.training import publish
+    from fernb.training import recipe as named
+    from fernb.training import train as fit
+
+    chosen = named(recipe, **({"epochs": epochs} if epochs else {}))
+    splits = load_faces(source)
+    out = out or config.RUNS / recipe
+    model, history = fit(splits, chosen, out, seed, resume, bfloat16, click.echo)
+    how = {"command": shlex.join(["fernb", *sys.argv[1:]]), "recipe": recipe, "seed": seed, "bfloat16": bfloat16}
+    path, sidecar = publish(model, history, splits, chosen, out / f"{recipe}.keras", how)
+    for part in ("val", "test"):
+        figures = sidecar["metrics"][part]
+        click.echo(f"{part}: {figures['accuracy']:.2%} of {figures['n']:,} faces")
+    click.echo(f"wrote {_short(path)}, its .tflite copy and its .json")
+
+
+@main.command()
+@click.argument("pictures", nargs=-1, type=_path)
+@click.option("--data", "source", default=None, help="Test on this data set (default: auto).")
+@click.option("--model", type=_path, default=None, help="A .tflite or .keras network (default: the committed one).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def predict(pictures: tuple[Path, ...], source: str | None, model: Path | None, as_json: bool) -> None:
+    """Name the emotions in PICTURES; without any, test the network on a data set."""
+    from fernb.recogniser import Recogniser
+
+    if pictures and source:
+        raise click.UsageError("give pictures or --data, not both.")
+    recogniser = Recogniser(model)
+    if pictures:
+        _predict_pictures(pictures, recogniser, as_json)
+    else:
+        _predict_set(source or "auto", recogniser, as_json)
+
+
+def _predict_pictures(pictures: tuple[Path, ...], recogniser, as_json: bool) -> None:
+    from fernb.faces import crop_face, find_faces
+    from fernb.images import read_picture
+
+    answers = []
+    for path in pictures:
+        rgb = read_picture(path)
+        faces = find_faces(rgb)
+        if not faces and not as_json:
+            click.echo(f"{path}: no face found")
+        for face in faces:
+            probs = recogniser.predict(crop_face(rgb, face)[None])[0]
+            emotion = recogniser.labels[probs.argmax()]
+            table = dict(zip(recogniser.labels, probs.round(4).tolist(), strict=True))
+            answers.append({"picture": str(path), "box": face.box, "emotion": emotion, "probabilities": table})
+            if not as_json:
+                x, y, w, h = face.box
+                click.echo(f"{path}: {emotion} {probs.max():.0%} in the box x {x}, y {y}, {w}x{h}")
+    if as_json:
+        click.echo(json.dumps(answers, indent=1))
+
+
+def _predict_set(source: str, recogniser, as_json: bool) -> None:
+    import contextlib
+
+    from fernb.data import duplicated, load_faces
+    from fernb.evaluation import evaluate, report_lines
+
+    with contextlib.redirect_stdout(sys.stderr):  # the first line of the answer is the accuracy
+        splits = load_faces(source)
+    probs = recogniser.predict(splits.test.images)
+    report = evaluate(probs, splits.test.labels, recogniser.labels, duplicated(splits.test, splits.train))
+    if as_json:
+        click.echo(json.dumps({"data": splits.source, "model": recogniser.path.name} | report, indent=1))
+    else:
+        click.echo("\n".join([*report_lines(report), f"data: {splits.source}; network: {recogniser.path.name}"]))
+
+
+# --- videos ------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("video", type=_path)
+@click.option("--out", type=_path, default=None, help="Default: results/preprocessing_test.")
+def preprocess(video: Path, out: Path | None) -> None:
+    """Cut one 48x48 grey face a second out of VIDEO, as a network sees it."""
+    from fernb.preprocessing import preprocess_video
+
+    out = out or config.RESULTS / "preprocessing_test"
+    written = preprocess_video(video, out, click.echo)
+    click.echo(f"wrote {len(written)} faces and the clip into {_short(out)}")
+
+
+@main.command()
+@click.option("--source", default="0", help="A camera's number, or a video.", show_default=True)
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=None, help="Stop after so many seconds.")
+def live(source: str, seconds: float | None) -> None:
+    """Name the emotion of a camera or video once a second."""
+    from fernb.preprocessing import live_lines
+
+    for line in live_lines(int(source) if source.isdecimal() else Path(source), seconds):
+        click.echo(line)
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The main job on the embedded clip and photographs, end to end: ``fernb demo``."""
+
+import csv
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from fernb import config
+from fernb.faces import crop_face, find_faces
+from fernb.files import whole_file
+from fernb.images import read_picture, write_picture
+from fernb.recogniser import Recogniser
+from fernb.tracking import Tracker
+from fernb.video import Reading, Table, VideoWriter, annotate, contact_sheet, fps, frames, read_faces
+
+EVERY = 0.1  # seconds between analysed frames
+
+
+def run(out: Path, say: Callable[[str], None] = print) -> list[Path]:
+    """Analyse the sample clip and photographs; return the files written into ``out``.
+
+    They are ``photographs.csv``, ``emotions.csv`` (the table of the clip), ``annotated.mp4``,
+    ``timeline.png`` and ``contact_sheet.png``.
+    """
+    recogniser = Recogniser()
+    out.mkdir(parents=True, exist_ok=True)
+    say(f"{recogniser!r} on the samples that come with fernb")
+    return [photographs(out, recogniser, say), *clip(out, recogniser, say)]
+
+
+def photographs(out: Path, recogniser: Recogniser, say: Callable[[str], None]) -> Path:
+    """Name the emotion of each face in the sample photographs."""
+    path = out / "photographs.csv"
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["picture", "x", "y", "w", "h", "emotion", "confidence"])
+        for picture in sorted(config.SAMPLES.glob("*.jpg")):
+            rgb = read_picture(picture)
+            faces = find_faces(rgb)
+            for face in faces:
+                probs = recogniser.predict(crop_face(rgb, face)[None])[0]
+                name, confidence = recogniser.labels[probs.argmax()], probs.max()
+                writer.writerow([picture.name, *face.box, name, f"{confidence:.4f}"])
+                say(f"  {picture.name:<20} {name} {confidence:.0%}")
+            if not faces:
+                say(f"  {picture.name:<20} no face")
+    return path
+
+
+def clip(out: Path, recogniser: Recogniser, say: Callable[[str], None]) -> list[Path]:
+    """Analyse the sample clip; write its table, annotated copy, timeline and contact sheet."""
+    source, truth = config.SAMPLES / "emotions.mp4", read_truth(config.SAMPLES / "emotions.csv")
+    paths = [out / name for name in ("emotions.csv", "annotated.mp4", "timeline.png", "contact_sheet.png")]
+    kept: list[tuple[float, Reading, np.ndarray]] = []
+    rate = min(1 / EVERY, fps(source))
+    with Table(paths[0], recogniser.labels) as table, VideoWriter(paths[1], rate) as video:
+        for frame, readings in read_faces(frames(source, EVERY), recogniser, Tracker()):
+            table.add(frame, readings)
+            video.add(annotate(frame.rgb, readings, recogniser.labels))
+            kept += [(frame.time_s, reading, crop_face(frame.rgb, reading.face)) for reading in readings]
+    _timeline(paths[2], kept, recogniser.labels, truth)
+    write_picture(paths[3], _best_of_each_second(kept, recogniser.labels))
+    _summary(kept, recogniser.labels, truth, say)
+    return paths
+
+
+def read_truth(path: Path) -> list[tuple[float, float, str]]:
+    """Return the clip's true emotions as ``(start, end, emotion)``, from its ``second,emotion`` table."""
+    with path.open(newline="", encoding="utf-8") as file:
+        seconds = [(int(row["second"]), row["emotion"]) for row in csv.DictReader(file)]
+    spans: list[tuple[float, float, str]] = []
+    for second, name in seconds:
+        if spans and spans[-1][2] == name and spans[-1][1] == second:
+            spans[-1] = (spans[-1][0], second + 1, name)
+        else:
+            spans.append((second, second + 1, name))
+    return spans
+
+
+def _timeline(path: Path, kept: list, labels: tuple[str, ...], truth: list) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from fernb import plots
+
+    person = Counter(reading.track for _, reading, _ in kept).most_common(1)[0][0]
+    own = [(time_s, reading.smoothed) for time_s, reading, _ in kept if reading.track == person]
+    times, probs = zip(*own, strict=True)
+    ax = plots.timeline(times, np.array(probs), labels, truth, f"person {person}")
+    with whole_file(path) as temporary:
+        ax.figure.savefig(temporary)
+
+
+def _best_of_each_second(kept: list, labels: tuple[str, ...]) -> np.ndarray:
+    best: dict[int, tuple] = {}
+    for time_s, reading, crop in kept:
+        second = int(time_s)
+        if second not in best or reading.smoothed.max() > best[second][0].smoothed.max():
+            best[second] = (reading, crop)
+    captions = [f"{second}s {labels[reading.smoothed.argmax()]}" for second, (reading, _) in best.items()]
+    return contact_sheet([crop for _, crop in best.values()], captions)
+
+
+def _summary(kept: list, labels: tuple[str, ...], truth: list, say: Callable[[str], None]) -> None:
+    """Say for each stretch of the clip what was shown and what was read."""
+    say("  emotions.mp4         time      shown      read (share of frames)")
+    for start, end, shown in truth:
+        read = Counter(labels[r.smoothed.argmax()] for time_s, r, _ in kept if start <= time_s < end)
+        words = ", ".join(f"{name} {count / read.total():.0%}" for name, count in read.most_common(3))
+        say(f"  {'':<20} {start:3.0f}-{end:2.0f} s  {shown:<10} {words or 'no face'}")
