@@ -1,18 +1,23 @@
 # `make demo`, `make test` and `make lab` do all of their own set-up; a second call is quick.
 PYTHON ?= python3
+# the versions that were tested; `make test CONSTRAINTS=` tries the newest ones in a fresh clone
+export CONSTRAINTS ?= constraints.txt
+DATA ?=
+
 BIN := .venv/bin
 READY := .venv/.ready
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
-DATA ?=
 
-# whatever stands in the caller's shell must not change what the tests and the notebooks see
-CLEAN := env -u FERNB_DATA -u FERNB_MODELS TF_CPP_MIN_LOG_LEVEL=3 PATH="$(CURDIR)/$(BIN):$$PATH"
+# whatever stands in the caller's shell must not change what the demo, the tests and the notebooks see
+ENV := PATH="$(CURDIR)/$(BIN):$$PATH" TF_CPP_MIN_LOG_LEVEL=3
+CLEAN := env -u FERNB_DATA -u FERNB_MODELS -u FERNB_PROFILE $(ENV)
 NBVAL := -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -x
+EXECUTE := jupyter nbconvert --to notebook --execute --ExecutePreprocessor.record_timing=False
 
 .PHONY: demo test lint unit notebooks lab full render
 
 demo: $(READY)
-	$(CLEAN) fernb demo
+	@$(CLEAN) fernb demo
 
 test: lint unit notebooks
 	@echo "all tests passed"
@@ -24,32 +29,35 @@ lint: $(READY)
 unit: $(READY)
 	$(CLEAN) python -m pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=85
 
-# one process for each notebook: a failing cell must not take the next notebook with it
+# one process for each notebook: a failing cell must not take other cells or notebooks with it
 notebooks: $(READY)
-	@set -e; for notebook in $(NOTEBOOKS); do \
-		$(CLEAN) FERNB_PROFILE=smoke python -m pytest $(NBVAL) $$notebook; done
+	@failed=; for notebook in $(NOTEBOOKS); do \
+		$(CLEAN) FERNB_PROFILE=smoke python -m pytest $(NBVAL) $$notebook || failed="$$failed $$notebook"; \
+	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 lab: $(READY)
-	PATH="$(CURDIR)/$(BIN):$$PATH" jupyter lab notebooks
+	$(ENV) jupyter lab notebooks
 
-# everything on the real data: make full DATA=path/to/fer2013.csv
+# everything on the real data, into runs/: an hour or two on two cores
 full: $(READY)
 	@test -n "$(DATA)" || { echo "say where FER2013 is: make full DATA=path/to/fer2013.csv"; exit 2; }
-	$(BIN)/fernb data import "$(DATA)"
-	$(BIN)/fernb train --recipe vgg --resume --out runs/full
-	$(BIN)/fernb predict --model runs/full/vgg.keras
+	$(ENV) fernb data import "$(DATA)"
+	$(CLEAN) fernb train --data fer2013 --recipe vgg --resume --out runs/full
+	$(CLEAN) fernb predict --data fer2013 --model runs/full/vgg.tflite
 	mkdir -p runs/notebooks
-	FERNB_PROFILE=full $(BIN)/jupyter nbconvert --to notebook --execute --output-dir runs/notebooks $(NOTEBOOKS)
+	$(CLEAN) FERNB_PROFILE=full $(EXECUTE) --output-dir runs/notebooks $(NOTEBOOKS)
 
-# what is committed: the samples, the notebooks' outputs (drawn faces only) and the README's picture
+# what is committed: the samples, the notebooks' outputs (of drawn faces only) and the README's numbers
 render: $(READY)
 	$(CLEAN) python -c "from fernb import config, synthetic; synthetic.write_samples(config.SAMPLES)"
-	$(CLEAN) FERNB_PROFILE=smoke jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS)
+	$(CLEAN) FERNB_PROFILE=smoke $(EXECUTE) --inplace $(NOTEBOOKS)
+	$(CLEAN) python benchmarks/readme_numbers.py
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "fernb needs Python 3.11 or newer: make PYTHON=python3.12"; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
+		{ echo "fernb needs Python 3.11 or newer; say where it is: make PYTHON=python3.12"; exit 2; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || \
 		{ echo "Python cannot make a virtual environment: install the package python3-venv"; exit 2; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	@echo "installing fernb into .venv: once, 2.4 GB, a minute or two"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e ".[test]"
 	@touch $(READY)
