@@ -1,0 +1,36 @@
+"""Put the figures of results/model/*.json into the README: ``python benchmarks/readme_numbers.py``.
+
+In the README a figure stands between comments, ``<!-- FILE KEY.KEY FORMAT -->66.31%<!-- -->``.
+"""
+
+import functools
+import json
+import re
+
+from fernb import config
+from fernb.files import whole_file
+
+README = config.ROOT / "README.md"
+FIGURE = re.compile(r"<!-- (\w+) ([\w.]+) (\S+) -->[^<\n]*<!-- -->")
+
+
+def filled(text: str) -> str:
+    """Return ``text`` with every figure as its file has it. Raises KeyError where the file lacks it."""
+
+    def figure(match: re.Match) -> str:
+        file, keys, form = match.groups()
+        table = json.loads((config.MODEL / f"{file}.json").read_text(encoding="utf-8"))
+        value = functools.reduce(lambda t, key: t[int(key) if isinstance(t, list) else key], keys.split("."), table)
+        return f"<!-- {file} {keys} {form} -->{value:{form}}<!-- -->"
+
+    return FIGURE.sub(figure, text)
+
+
+def main() -> None:
+    text = filled(README.read_text(encoding="utf-8"))
+    with whole_file(README) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
