@@ -5,6 +5,7 @@ the choice of a source, FER+'s label protocol and the search for duplicates. Tau
 notebook 02.
 """
 
+import functools
 import hashlib
 import os
 import zipfile
@@ -103,9 +104,7 @@ def load_faces(source: str | os.PathLike = "auto") -> FaceSplits:
     Raises :class:`~fernb.errors.DataError` where there is nothing, or nothing readable.
     """
     if source == "synthetic":
-        from fernb.synthetic import drawn_splits
-
-        return drawn_splits()
+        return _drawn()
     if source not in ("auto", "fer2013"):
         return _read(Path(source))
     found = config.data_source()
@@ -115,6 +114,17 @@ def load_faces(source: str | os.PathLike = "auto") -> FaceSplits:
     if source == "auto":
         how = "" if found else ": FER2013 was not found (`fernb data info` says how to get it)"
         print(f"Data: {splits.source}, {len(splits.train):,} / {len(splits.val):,} / {len(splits.test):,} faces{how}")
+    return splits
+
+
+@functools.cache  # drawing takes seconds, and a notebook asks several times
+def _drawn() -> FaceSplits:
+    from fernb.synthetic import drawn_splits
+
+    splits = drawn_splits()
+    for part in splits.parts().values():
+        part.images.setflags(write=False)
+        part.labels.setflags(write=False)
     return splits
 
 

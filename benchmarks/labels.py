@@ -1,0 +1,45 @@
+"""How noisy are FER2013's labels? What FER+'s ten taggers say of them.
+
+    python benchmarks/labels.py [DATA]
+
+Needs FER2013 with FER+ votes; writes ``results/model/labels.json``.
+"""
+
+import json
+import sys
+
+import numpy as np
+
+from fernb import EMOTIONS, config, load_faces
+from fernb.data import FERPLUS_SUBSETS, ferplus
+from fernb.evaluation import vote_ceiling
+from fernb.files import whole_file
+
+
+def main() -> None:
+    splits = load_faces(sys.argv[1] if len(sys.argv) > 1 else "fer2013")
+    test = splits.test
+    rows = {}
+    for number, name in enumerate(EMOTIONS):
+        chosen = test.take(test.labels == number)
+        rows[name] = vote_ceiling(chosen.labels, chosen.votes)
+    clear = test.votes[:, : len(EMOTIONS)].max(1) >= 9
+    result = {
+        "command": "python benchmarks/labels.py",
+        "data": {"source": splits.source, "digest": splits.digest},
+        "about": "accuracy of FER+'s taggers on FER2013's labels, PrivateTest, seven emotions",
+        "all": vote_ceiling(test.labels, test.votes),
+        "per_emotion": rows,
+        "share_with_nine_votes_of_ten": float(np.mean(clear)),
+        "ferplus_rows": {
+            subset: {name: len(part) for name, part in ferplus(splits, subset).parts().items()}
+            for subset in FERPLUS_SUBSETS
+        },
+    }
+    with whole_file(config.MODEL / "labels.json") as temporary:
+        temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
