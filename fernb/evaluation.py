@@ -1,22 +1,45 @@
 """How good is a network, and how sure can we be: numbers only, no plots.
 
 Everything takes probabilities ``(n, k)`` and labels ``(n,)`` and returns plain numbers that
-JSON can hold. Taught in notebooks 02 and 03.
+JSON can hold. ``probs`` are finite and their rows sum to 1, ``labels`` are whole numbers that
+index their columns. Faces that do not fit together raise
+:class:`~fernb.errors.DataError`. Taught in notebooks 02 and 03.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from fernb.labels import EMOTIONS, EMOTIONS_8
+from fernb.errors import DataError
+from fernb.labels import EMOTIONS
 
 
 def wilson(correct: int, n: int) -> list[float]:
-    """Return the 95 % interval of a proportion by Wilson's score method (1927): ``[low, high]``."""
+    """Return the 95 % interval of a proportion by Wilson's score method (1927): ``[low, high]``.
+
+    ``correct`` of ``n`` answers were right; both ends lie in 0..1 and the proportion between them.
+    """
     from scipy.stats import binomtest
 
+    if n < 1:
+        raise DataError("there are no faces to evaluate; take a test set with at least one.")
     interval = binomtest(int(correct), int(n)).proportion_ci(0.95, method="wilson")
     return [float(interval.low), float(interval.high)]
+
+
+def _check(probs: np.ndarray, labels: np.ndarray) -> None:
+    """A label beyond the columns would quietly fall out of scikit-learn's tables, and NaN would win every argmax."""
+    if not len(labels):
+        raise DataError("there are no faces to evaluate; take a test set with at least one.")
+    if probs.ndim != 2 or len(probs) != len(labels):
+        raise DataError(f"probabilities of shape {probs.shape} do not fit {len(labels)} labels; give one row a face.")
+    if np.min(labels) < 0 or np.max(labels) >= probs.shape[1]:
+        raise DataError(
+            f"the labels run from {np.min(labels)} to {np.max(labels)}, but there are answers for {probs.shape[1]} "
+            "emotions; use data and network with the same emotions."
+        )
+    if not np.isfinite(probs).all():
+        raise DataError("some probabilities are not finite numbers; the network is broken, train it again.")
 
 
 def evaluate(
@@ -34,8 +57,11 @@ def evaluate(
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-    if not len(labels):
-        raise ValueError("there are no faces to evaluate")
+    _check(probs, labels)
+    if probs.shape[1] != len(classes):
+        raise DataError(
+            f"the network gives {probs.shape[1]} probabilities a face, but {len(classes)} emotions are named."
+        )
     numbers = np.arange(len(classes))
     chosen = probs.argmax(1)
     right = chosen == labels
@@ -52,8 +78,8 @@ def evaluate(
         "confusion": confusion_matrix(labels, chosen, labels=numbers).tolist(),
         "ece": expected_calibration_error(probs, labels),
     }
-    if duplicate is not None and not duplicate.all():
-        fresh = right[~duplicate]
+    if duplicate is not None and not np.all(duplicate):
+        fresh = right[~np.asarray(duplicate, bool)]
         report |= {
             "accuracy_deduplicated": float(fresh.mean()),
             "n_deduplicated": len(fresh),
@@ -95,6 +121,7 @@ def reliability(probs: np.ndarray, labels: np.ndarray, bins: int = 15) -> dict[s
 
     Empty bins are left out.
     """
+    _check(probs, labels)
     confidence, right = probs.max(1), probs.argmax(1) == labels
     index = np.minimum((confidence * bins).astype(int), bins - 1)
     rows = [(confidence[index == i].mean(), right[index == i].mean(), (index == i).sum()) for i in np.unique(index)]
@@ -115,10 +142,12 @@ def expected_calibration_error(probs: np.ndarray, labels: np.ndarray, bins: int 
 def fit_temperature(probs: np.ndarray, labels: np.ndarray) -> float:
     """Return the temperature that makes ``probs`` fit ``labels`` best (Guo et al. 2017); above 1 softens.
 
-    Fit it on the validation set only.
+    The search stays between ``exp(-2)`` and ``exp(2)``, about 0.14 to 7.4. Fit it on the
+    validation set only.
     """
     from scipy.optimize import minimize_scalar
 
+    _check(probs, labels)
     rows = np.arange(len(labels))
 
     def loss(log_temperature: float) -> float:
@@ -129,8 +158,8 @@ def fit_temperature(probs: np.ndarray, labels: np.ndarray) -> float:
 
 
 def apply_temperature(probs: np.ndarray, temperature: float) -> np.ndarray:
-    """Return ``probs`` with their logits divided by ``temperature``."""
-    logits = np.log(np.clip(probs, 1e-12, None)) / temperature
+    """Return ``probs`` with their logits divided by ``temperature`` (above 0): other certainty, same answers."""
+    logits = np.log(np.clip(probs, 1e-12, None)) / float(temperature)
     scaled = np.exp(logits - logits.max(1, keepdims=True))
     return scaled / scaled.sum(1, keepdims=True)
 
@@ -143,14 +172,19 @@ def majority_class_accuracy(train_labels: np.ndarray, test_labels: np.ndarray) -
 def vote_ceiling(labels: np.ndarray, votes: np.ndarray) -> dict[str, float]:
     """Return how well FER+'s ten taggers themselves would score on FER2013's labels.
 
-    ``majority`` is the accuracy of answering the emotion with the most votes of the seven
-    (ties share the point); ``one_tagger`` that of one tagger drawn at random. Faces without a
-    vote for any of the seven emotions are left out. Both say how noisy the labels are: a
-    network far above ``majority`` has learnt the labels' noise or the data's duplicates.
+    ``labels`` ``(n,)`` index :data:`~fernb.labels.EMOTIONS`, ``votes`` ``(n, 10)`` are in the
+    order of :data:`~fernb.labels.VOTE_COLUMNS`. ``majority`` is the accuracy of answering the
+    emotion with the most votes of the seven (ties share the point); ``one_tagger`` that of one
+    of those votes drawn at random; ``n`` the faces that count. Faces without a vote for any of
+    the seven are left out.
+
+    It is people's ceiling, not a network's: a network may pass it, because beside emotions it
+    can learn the habits of those who labelled, and the faces that stand in train and test alike.
     """
-    seven = votes[:, : len(EMOTIONS_8) - 1].astype(float)
+    labels, seven = np.asarray(labels), np.asarray(votes)[:, : len(EMOTIONS)].astype(float)
     keep = seven.sum(1) > 0
     seven, labels = seven[keep], labels[keep]
+    _check(seven, labels)
     best = seven == seven.max(1, keepdims=True)
     rows = np.arange(len(labels))
     return {
