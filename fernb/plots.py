@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fernb.labels import COLOURS, EMOTIONS
 
@@ -66,7 +67,8 @@ def face_grid(
     columns: int = 7,
 ) -> "Figure":
     """Show faces in a grid under their true emotion; with ``probs`` the answer is added, red where wrong."""
-    rows = -(-len(images) // columns)
+    columns = max(1, min(columns, len(images)))
+    rows = max(1, -(-len(images) // columns))
     figure, axes = plt.subplots(
         rows, columns, figsize=(1.25 * columns, 1.5 * rows), dpi=DPI, layout="constrained", squeeze=False
     )
@@ -94,7 +96,7 @@ def class_counts(splits: "FaceSplits", ax: "Axes | None" = None) -> "Axes":
     ax.set_xticks(positions, splits.classes)
     ax.set_ylabel("faces")
     ax.set_title(f"Faces per emotion: {splits.source}")
-    ax.legend(frameon=False)
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return ax
 
 
@@ -120,7 +122,8 @@ def learning_curves(history: dict[str, list[float]], title: str = "", best_epoch
         ax.set_xlabel("epoch")
         ax.set_ylabel(name)
         ax.grid(alpha=0.3)
-    axes[1].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0].legend(frameon=False, fontsize=8)
     figure.suptitle(title)
     return figure
@@ -140,7 +143,7 @@ def confusion_matrix(report: dict, ax: "Axes | None" = None) -> "Axes":
             f"{share[i, j]:.0%}",
             ha="center",
             va="center",
-            color="white" if share[i, j] > 0.5 else "black",
+            color="white" if share[i, j] > 0.6 else "black",
             fontsize=9,
         )
     ax.set_xticks(range(len(names)), names, rotation=40, ha="right")
@@ -173,7 +176,7 @@ def weight_maps(weights: np.ndarray, classes: Sequence[str] = EMOTIONS) -> "Figu
         shown = ax.imshow(weight, cmap="RdBu_r", vmin=-most, vmax=most)
         ax.set_title(name, fontsize=9)
         _bare(ax)
-    figure.colorbar(shown, ax=axes[0], shrink=0.8)
+    figure.colorbar(shown, ax=axes[0], shrink=0.8, label="weight")
     return figure
 
 
@@ -204,6 +207,7 @@ def ladder(rungs: Sequence[tuple[str, float, Sequence[float] | None]], ax: "Axes
     ax.set_yticks(range(len(rungs)), [name for name, *_ in rungs])
     ax.invert_yaxis()
     ax.set_xlim(0, 1)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_xlabel("accuracy")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
@@ -233,13 +237,14 @@ def timeline(
 ) -> "Axes":
     """Show one person's probabilities ``(n, k)`` over ``times`` in seconds as stacked areas.
 
-    ``truth`` holds ``(start, end, emotion)``, drawn as a strip above.
+    ``truth`` holds ``(start, end, emotion)``, drawn as a strip above; short stretches have a colour only.
     """
     ax = _axes(ax, (10, 3.2))
     ax.stackplot(times, np.asarray(probs).T, colors=[COLOURS[name] for name in classes], labels=classes)
     for start, end, name in truth:
-        ax.add_patch(Rectangle((start, 1.01), end - start, 0.09, color=COLOURS[name], clip_on=False))
-        ax.text((start + end) / 2, 1.055, name, ha="center", va="center", fontsize=8, color="white")
+        ax.add_patch(Rectangle((start, 1.01), end - start, 0.09, color=COLOURS[name]))
+        if end - start > 0.08 * (max(times) - min(times)):  # else the name is wider than its stretch
+            ax.text((start + end) / 2, 1.055, name, ha="center", va="center", fontsize=8, clip_on=True)
     ax.set(xlim=(min(times), max(times)), ylim=(0, 1.1 if len(truth) else 1), xlabel="time (s)", ylabel="probability")
     ax.set_title(title + (" (strip: the truth)" if len(truth) else ""), fontsize=11)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, reverse=True)

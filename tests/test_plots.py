@@ -1,0 +1,251 @@
+"""Every figure shows what it was given, on the axes it was given, and leaves the rest alone."""
+
+import os
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from fernb import plots
+from fernb.data import FaceSet, make_splits
+from fernb.evaluation import evaluate, reliability
+from fernb.faces import Detection
+from fernb.labels import COLOURS, EMOTIONS, EMOTIONS_8
+
+FACES = np.random.default_rng(2013).integers(0, 256, (10, 48, 48), np.uint8)
+LABELS = np.arange(10) % 7
+PROBS = np.full((10, 7), 0.05, np.float32)
+PROBS[np.arange(10), LABELS] = 0.7
+REPORT = evaluate(PROBS, LABELS)
+HISTORY = {"loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 2.5, 2.6], "accuracy": [0.2, 0.4, 0.6]}
+HISTORY["val_accuracy"] = [0.2, 0.3, 0.25]
+SPLITS = make_splits(*(FaceSet(FACES[:n], LABELS[:n], None) for n in (10, 7, 3)), source="random dots")
+TABLE = reliability(PROBS, LABELS)
+RGB = np.zeros((60, 90, 3), np.uint8)
+BOX = Detection(10, 20, 30, 30, 1.0)
+
+ON_AXES = {
+    "picture": lambda ax: plots.picture(FACES[0], "a face", ax),
+    "class_counts": lambda ax: plots.class_counts(SPLITS, ax),
+    "histogram": lambda ax: plots.histogram(FACES[0], ax),
+    "confusion_matrix": lambda ax: plots.confusion_matrix(REPORT, ax),
+    "probability_bars": lambda ax: plots.probability_bars(PROBS[0], ax=ax),
+    "heat_overlay": lambda ax: plots.heat_overlay(FACES[0], np.zeros((48, 48)), "cold", ax),
+    "reliability_diagram": lambda ax: plots.reliability_diagram(TABLE, ax),
+    "ladder": lambda ax: plots.ladder([("chance", 1 / 7, None)], ax),
+    "detections": lambda ax: plots.detections(RGB, [BOX], ["happy 73%"], ax),
+    "timeline": lambda ax: plots.timeline(np.arange(10), PROBS, ax=ax),
+}
+GRIDS = {
+    "row": lambda: plots.row({"before": FACES[0], "after": RGB}),
+    "face_grid": lambda: plots.face_grid(FACES, LABELS, PROBS),
+    "learning_curves": lambda: plots.learning_curves(HISTORY, "a run", best_epoch=1),
+    "weight_maps": lambda: plots.weight_maps(np.zeros((7, 48, 48))),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_figure_stays_open():
+    yield
+    plt.close("all")
+
+
+def words(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def ticks(labels):
+    return [label.get_text() for label in labels]
+
+
+def test_every_figure_of_the_module_is_tested():
+    public = {name for name, value in vars(plots).items() if getattr(value, "__module__", "") == plots.__name__}
+    assert {name for name in public if not name.startswith("_")} == set(ON_AXES) | set(GRIDS)
+
+
+@pytest.mark.parametrize("name", ON_AXES)
+def test_draws_on_the_axes_it_is_given_and_nowhere_else(name):
+    mine = Figure(figsize=(4, 3)).subplots()
+    assert ON_AXES[name](mine) is mine
+    assert mine.has_data() or mine.images
+    assert not plt.get_fignums()  # a Figure of one's own needs no pyplot: nothing to close
+    mine.figure.canvas.draw()
+
+
+@pytest.mark.parametrize("name", ON_AXES)
+def test_makes_one_figure_of_its_own_where_none_is_given(name):
+    ax = ON_AXES[name](None)
+    assert isinstance(ax, Axes)
+    assert plt.get_fignums() == [ax.figure.number]
+    assert ax.figure.dpi <= 80
+    ax.figure.canvas.draw()
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_grids_are_one_figure(name):
+    figure = GRIDS[name]()
+    assert isinstance(figure, Figure)
+    assert plt.get_fignums() == [figure.number]
+    assert figure.dpi <= 80
+    figure.canvas.draw()
+
+
+@pytest.mark.parametrize("name", ON_AXES)
+def test_settings_and_data_stay_as_they_were(name):
+    settings, data = dict(plt.rcParams), [array.copy() for array in (FACES, LABELS, PROBS, RGB)]
+    ON_AXES[name](None)
+    assert dict(plt.rcParams) == settings
+    assert all(map(np.array_equal, data, (FACES, LABELS, PROBS, RGB)))
+
+
+def test_works_without_a_screen_and_leaves_the_choice_of_backend_to_jupyter():
+    code = (
+        "import sys; from fernb import plots; assert 'matplotlib.backends.backend_agg' not in sys.modules;"
+        "plots.picture([[0, 255]]).figure.canvas.draw()"
+    )
+    nothing_chosen = {key: value for key, value in os.environ.items() if key not in ("MPLBACKEND", "DISPLAY")}
+    subprocess.run([sys.executable, "-c", code], env=nothing_chosen, check=True, timeout=120)
+
+
+def test_picture_is_shown_as_it_is():
+    shown = plots.picture(FACES[0], "a face").images[0]
+    assert np.array_equal(shown.get_array(), FACES[0])
+    assert shown.get_clim() == (0, 255)  # a dark picture stays dark
+
+
+def test_row_names_each_picture():
+    figure = plots.row({"before": FACES[0], "after": RGB})
+    assert [ax.get_title() for ax in figure.axes] == ["before", "after"]
+    assert all(len(ax.images) == 1 for ax in figure.axes)
+
+
+def test_face_grid_tells_truth_and_answer_and_marks_the_wrong():
+    wrong = np.roll(PROBS, 1, axis=0)
+    figure = plots.face_grid(FACES, LABELS, np.concatenate([PROBS[:1], wrong[1:]]))
+    first, second = figure.axes[:2]
+    assert first.get_title() == "angry\nangry 70%"
+    assert second.get_title() == "disgust\nangry 70%"
+    assert first.title.get_color() == "black" != second.title.get_color()
+    assert sum(len(ax.images) for ax in figure.axes) == 10
+
+
+@pytest.mark.parametrize(("n", "cells"), [(0, 1), (1, 1), (3, 3), (7, 7), (8, 14)])
+def test_face_grid_of_any_number(n, cells):
+    figure = plots.face_grid(FACES[:n])
+    assert len(figure.axes) == cells
+    assert sum(len(ax.images) for ax in figure.axes) == n
+
+
+def test_face_grid_with_answers_alone_marks_nothing_wrong():
+    ax = plots.face_grid(FACES[:1], probs=PROBS).axes[0]
+    assert (ax.get_title(), ax.title.get_color()) == ("angry 70%", "black")
+
+
+def test_class_counts_has_a_bar_for_each_emotion_and_part():
+    ax = plots.class_counts(SPLITS)
+    heights = [[bar.get_height() for bar in bars] for bars in ax.containers]
+    assert heights == [[2, 2, 2, 1, 1, 1, 1], [1] * 7, [1, 1, 1, 0, 0, 0, 0]]
+    assert ticks(ax.get_xticklabels()) == list(EMOTIONS)
+    assert ticks(ax.get_legend().get_texts()) == ["train", "val", "test"]
+    assert "random dots" in ax.get_title()
+
+
+def test_histogram_counts_every_pixel():
+    ax = plots.histogram(FACES[0])
+    heights = [bar.get_height() for bar in ax.patches]
+    assert np.array_equal(heights, np.bincount(FACES[0].ravel(), minlength=256))
+
+
+def test_learning_curves_count_epochs_from_one():
+    loss, accuracy = plots.learning_curves(HISTORY, "a run", best_epoch=1).axes
+    assert loss.lines[0].get_xdata().tolist() == [1, 2, 3]
+    assert list(loss.lines[1].get_ydata()) == HISTORY["val_loss"]
+    assert list(accuracy.lines[1].get_ydata()) == HISTORY["val_accuracy"]
+    assert list(loss.lines[2].get_xdata()) == [2, 2]
+    assert ticks(loss.get_legend().get_texts())[-1] == "chosen epoch 2"
+    assert len(plots.learning_curves(HISTORY).axes[0].lines) == 2
+
+
+def test_confusion_matrix_shows_shares_of_each_truth():
+    report = {"per_class": {"cat": {}, "dog": {}}, "confusion": [[3, 1], [0, 0]], "accuracy": 0.75, "n": 4}
+    ax = plots.confusion_matrix(report)
+    assert words(ax) == ["75%", "25%", "0%", "0%"]  # no dog was shown: no division by zero
+    assert ticks(ax.get_yticklabels()) == ticks(ax.get_xticklabels()) == ["cat", "dog"]
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("truth", "answer")
+    assert ax.get_title() == "accuracy 75.0% on 4 faces"
+
+
+def test_probability_bars_wear_the_emotions_colours():
+    ax = plots.probability_bars(np.arange(8) / 28, EMOTIONS_8)
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx(np.arange(8) / 28)
+    assert [to_hex(bar.get_facecolor()) for bar in ax.patches] == [COLOURS[name] for name in EMOTIONS_8]
+    assert ax.get_xlim() == (0, 1)
+
+
+def test_weight_maps_share_one_scale_around_zero():
+    weights = np.zeros((2, 8, 8))
+    weights[1, 0, 0] = -3
+    figure = plots.weight_maps(weights, ["cat", "dog"])
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["cat", "dog"]
+    assert [ax.images[0].get_clim() for ax in figure.axes[:2]] == [(-3, 3)] * 2
+
+
+def test_heat_lies_over_the_face():
+    face, heat = plots.heat_overlay(FACES[0], np.eye(48), "warm").images
+    assert np.array_equal(face.get_array(), FACES[0])
+    assert heat.get_clim() == (0, 1)
+    assert 0 < heat.get_alpha() < 1
+
+
+def test_reliability_diagram_has_a_dot_for_each_bin():
+    table = {"confidence": [0.2, 0.9], "accuracy": [0.1, 0.8], "count": [5, 20]}
+    dots = plots.reliability_diagram(table).collections[0]
+    assert dots.get_offsets().tolist() == [[0.2, 0.1], [0.9, 0.8]]
+    assert dots.get_sizes()[1] == 4 * dots.get_sizes()[0]
+
+
+def test_ladder_keeps_the_order_and_draws_the_intervals():
+    ax = plots.ladder([("chance", 1 / 7, None), ("human", 0.65, [0.6, 0.7])])
+    assert ticks(ax.get_yticklabels()) == ["chance", "human"]
+    assert ax.yaxis_inverted()  # the first stands on top
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([1 / 7, 0.65])
+    assert words(ax) == ["14.3%", "65.0%"]
+    assert len(ax.collections) == 1  # one interval
+    assert ax.collections[0].get_segments()[0][:, 0] == pytest.approx([0.6, 0.7])
+
+
+def test_detections_boxes_faces_and_eyes():
+    with_eyes = Detection(50, 10, 30, 30, 1.0, eyes=((55, 18, 6, 6), (68, 18, 6, 6)))
+    ax = plots.detections(RGB, [BOX, with_eyes], ["happy 73%"])
+    boxes = [(*box.get_xy(), box.get_width(), box.get_height()) for box in ax.patches]
+    assert boxes == [(10, 20, 30, 30), (50, 10, 30, 30), (55, 18, 6, 6), (68, 18, 6, 6)]
+    assert words(ax) == ["happy 73%"]
+    assert not plots.detections(RGB, []).patches
+
+
+def test_timeline_stacks_to_one_and_shows_the_truth():
+    ax = plots.timeline(np.arange(10), PROBS, truth=[(0, 4, "happy"), (4, 9, "sad")], title="person 1")
+    assert len(ax.collections) == 7
+    assert ax.collections[-1].get_paths()[0].vertices[:, 1].max() == pytest.approx(1, abs=1e-5)
+    assert [to_hex(strip.get_facecolor()) for strip in ax.patches] == [COLOURS["happy"], COLOURS["sad"]]
+    assert words(ax) == ["happy", "sad"]
+    assert ax.get_title() == "person 1 (strip: the truth)"
+    assert ax.get_xlabel() == "time (s)"
+    assert ticks(ax.get_legend().get_texts()) == list(reversed(EMOTIONS))
+
+
+def test_timeline_names_only_stretches_with_room_for_it():
+    ax = plots.timeline(np.arange(10), PROBS, truth=[(0, 0.5, "happy"), (0.5, 9, "sad")])
+    assert len(ax.patches) == 2
+    assert words(ax) == ["sad"]
+
+
+def test_timeline_without_truth_has_no_strip():
+    ax = plots.timeline(np.arange(10), PROBS)
+    assert not ax.patches
+    assert ax.get_ylim() == (0, 1)
