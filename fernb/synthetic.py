@@ -38,7 +38,7 @@ ACTION_UNITS = {
 """Which action units make an emotion (EMFACS); ``R``: on the person's right side alone."""
 
 ACCENTS = {
-    "angry": {10: 0.85, 25: 0.48, 17: 0.32},
+    "angry": {10: 0.7, 25: 0.45, 17: 0.3},
     "disgust": {10: 0.76, 25: 0.57, 4: 0.25, 7: 0.47},
     "fear": {25: 0.77},
     "happy": {25: 0.85, 26: 0.25},
@@ -52,7 +52,7 @@ STRENGTH = {
         4: (0.9, 1.0),
         5: (0.79, 1.0),
         7: (0.88, 1.0),
-        10: (0.87, 1.0),
+        10: (0.4, 0.8),
         17: (0.6, 1.0),
         23: (0.36, 0.76),
         25: (0.75, 1.0),
@@ -138,11 +138,11 @@ def random_identity(rng: np.random.Generator) -> Identity:
 def random_pose(rng: np.random.Generator) -> Pose:
     """Return a pose near frontal, as the crops of a face detector have it."""
     return Pose(
-        yaw=rng.normal(0, 0.13),
-        pitch=rng.normal(0, 0.08),
-        roll=rng.normal(0, 0.07),
-        zoom=rng.uniform(1.0, 1.2),
-        shift=(rng.normal(0, 0.9), rng.normal(0, 0.9)),
+        yaw=rng.normal(0, 0.15),
+        pitch=rng.normal(0, 0.09),
+        roll=rng.normal(0, 0.1),
+        zoom=rng.uniform(0.97, 1.2),
+        shift=(rng.normal(0, 1.3), rng.normal(0, 1.3)),
         gaze=(rng.normal(0, 0.5), rng.normal(0, 0.2)),
     )
 
@@ -206,7 +206,21 @@ def drawn_splits(seed: int = config.SEED, n_train: int = 1400, n_val: int = 350,
 CLIP_ORDER = ("neutral", "happy", "surprise", "sad", "angry", "fear", "disgust")
 CLIP_SECONDS, CLIP_SIZE, CLIP_FPS = 3, (640, 480), 15
 CLIP_SCALE = 5.4
-CLIP_PERSON = Identity(skin=0.68, hair=0.1, hairline=-14.5, age=0.45, brow_thickness=1.15, lip_dark=0.22, texture=7)
+CLIP_PERSON = Identity(
+    skin=0.64,
+    hair=0.1,
+    hairline=-14.5,
+    jaw_width=1.04,
+    eye_size=1.03,
+    brow_height=0.44,
+    brow_thickness=1.08,
+    brow_dark=0.78,
+    mouth_width=1.07,
+    lip_fullness=1.09,
+    lip_dark=0.22,
+    age=0.21,
+    texture=7,
+)
 SKIN_TINT, WALL_TINT = (1.08, 0.97, 0.88), (0.93, 1.0, 1.06)  # R, G, B of a grey of 1
 
 
