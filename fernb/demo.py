@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from fernb import config
@@ -22,7 +23,8 @@ def run(out: Path, say: Callable[[str], None] = print) -> list[Path]:
     """Analyse the sample clip and photographs; return the files written into ``out``.
 
     They are ``photographs.csv``, ``emotions.csv`` (the table of the clip), ``annotated.mp4``,
-    ``timeline.png`` and ``contact_sheet.png``.
+    ``timeline.png``, ``contact_sheet.png`` and ``overview.png``, which has a frame of each
+    emotion above the timeline.
     """
     recogniser = Recogniser()
     out.mkdir(parents=True, exist_ok=True)
@@ -52,16 +54,23 @@ def photographs(out: Path, recogniser: Recogniser, say: Callable[[str], None]) -
 def clip(out: Path, recogniser: Recogniser, say: Callable[[str], None]) -> list[Path]:
     """Analyse the sample clip; write its table, annotated copy, timeline and contact sheet."""
     source, truth = config.SAMPLES / "emotions.mp4", read_truth(config.SAMPLES / "emotions.csv")
-    paths = [out / name for name in ("emotions.csv", "annotated.mp4", "timeline.png", "contact_sheet.png")]
+    names = ("emotions.csv", "annotated.mp4", "timeline.png", "contact_sheet.png", "overview.png")
+    paths = [out / name for name in names]
     kept: list[tuple[float, Reading, np.ndarray]] = []
+    middles: dict[str, np.ndarray] = {}
     rate = min(1 / EVERY, fps(source))
     with Table(paths[0], recogniser.labels) as table, VideoWriter(paths[1], rate) as video:
         for frame, readings in read_faces(frames(source, EVERY), recogniser, Tracker()):
             table.add(frame, readings)
-            video.add(annotate(frame.rgb, readings, recogniser.labels))
+            picture = annotate(frame.rgb, readings, recogniser.labels)
+            video.add(picture)
+            shown = [name for start, end, name in truth if (start + end) / 2 <= frame.time_s < end]
+            if shown:
+                middles.setdefault(shown[0], picture)
             kept += [(frame.time_s, reading, crop_face(frame.rgb, reading.face)) for reading in readings]
     _timeline(paths[2], kept, recogniser.labels, truth)
     write_picture(paths[3], _best_of_each_second(kept, recogniser.labels))
+    write_picture(paths[4], _overview(list(middles.values()), read_picture(paths[2])))
     _summary(kept, recogniser.labels, truth, say)
     return paths
 
@@ -80,15 +89,15 @@ def read_truth(path: Path) -> list[tuple[float, float, str]]:
 
 
 def _timeline(path: Path, kept: list, labels: tuple[str, ...], truth: list) -> None:
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
     from fernb import plots
 
     person = Counter(reading.track for _, reading, _ in kept).most_common(1)[0][0]
     own = [(time_s, reading.smoothed) for time_s, reading, _ in kept if reading.track == person]
     times, probs = zip(*own, strict=True)
-    ax = plots.timeline(times, np.array(probs), labels, truth, f"person {person}")
+    ax = Figure(figsize=(10, 3.2), dpi=plots.DPI, layout="constrained").subplots()  # no window, nothing to close
+    plots.timeline(times, np.array(probs), labels, truth, f"person {person}", ax)
     with whole_file(path) as temporary:
         ax.figure.savefig(temporary)
 
@@ -101,6 +110,18 @@ def _best_of_each_second(kept: list, labels: tuple[str, ...]) -> np.ndarray:
             best[second] = (reading, crop)
     captions = [f"{second}s {labels[reading.smoothed.argmax()]}" for second, (reading, _) in best.items()]
     return contact_sheet([crop for _, crop in best.values()], captions)
+
+
+def _overview(pictures: list[np.ndarray], timeline: np.ndarray, columns: int = 4) -> np.ndarray:
+    """Lay out frames in rows of ``columns`` and the timeline under them, as wide as they are."""
+    height, width = pictures[0].shape[:2]
+    blank = np.full((height, width, 3), 255, np.uint8)
+    cells = pictures + [blank] * (-len(pictures) % columns)
+    rows = [np.hstack(cells[start : start + columns]) for start in range(0, len(cells), columns)]
+    grid = cv2.resize(np.vstack(rows), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    scale = grid.shape[1] / timeline.shape[1]
+    size = (grid.shape[1], round(timeline.shape[0] * scale))
+    return np.vstack([grid, cv2.resize(timeline, size, interpolation=cv2.INTER_CUBIC)])
 
 
 def _summary(kept: list, labels: tuple[str, ...], truth: list, say: Callable[[str], None]) -> None:

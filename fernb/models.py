@@ -5,6 +5,8 @@ Every network takes grey faces as they are stored, float32 or uint8 ``(n, 48, 48
 that no caller can get them wrong. Taught in notebook 03.
 """
 
+import contextlib
+import io
 import json
 import os
 from importlib.metadata import version
@@ -135,13 +137,11 @@ def export_litert(model: keras.Model, path: str | os.PathLike) -> None:
     """
     import tensorflow as tf
 
-    # from_keras_model prints pages; a concrete function gives the same network quietly
-    answer = tf.function(lambda face: model(face, training=False))
-    concrete = answer.get_concrete_function(tf.TensorSpec((None, *model.input_shape[1:]), tf.float32))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], model)
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
-    flat = converter.convert()
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints pages of its variables
+        flat = converter.convert()
     with whole_file(path) as temporary:
         temporary.write_bytes(flat)
 

@@ -115,7 +115,7 @@ def learning_curves(history: dict[str, list[float]], title: str = "", best_epoch
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), dpi=DPI, layout="constrained")
     epochs = np.arange(1, len(history["loss"]) + 1)
     for ax, name in zip(axes, ("loss", "accuracy"), strict=True):
-        ax.plot(epochs, history[name], color="#34495e", label="train (while augmented and dropped out)")
+        ax.plot(epochs, history[name], color="#34495e", label="train")
         ax.plot(epochs, history[f"val_{name}"], color="#e67e22", label="val")
         if best_epoch is not None:
             ax.axvline(best_epoch + 1, color="#7f8c8d", linestyle=":", label=f"chosen epoch {best_epoch + 1}")

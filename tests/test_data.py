@@ -124,7 +124,10 @@ def test_kaggles_train_and_test_tables(tmp_path):
 def write_votes(path: Path, votes: np.ndarray, usage=USAGE) -> None:
     """``votes`` in the order of FER+'s own columns."""
     lines = ["Usage,Image name," + ",".join(FERPLUS_COLUMNS)]
-    lines += [f"{use},fer{9 * i:07d}.png," + ",".join(map(str, vote)) for i, (use, vote) in enumerate(zip(usage, votes))]
+    lines += [
+        f"{use},fer{9 * i:07d}.png," + ",".join(map(str, vote))
+        for i, (use, vote) in enumerate(zip(usage, votes, strict=True))
+    ]
     path.write_text("\n".join(lines) + "\n")
 
 
@@ -162,7 +165,10 @@ def test_ferplus_protocol_by_hand():
     ]
     faces = FaceSet(IMAGES[:6], LABELS[:6], np.array(rows, np.uint8))
     splits = make_splits(faces, faces, faces, "made up")
-    kept = {name: [int(np.flatnonzero((IMAGES[:6] == image).all((1, 2)))[0]) for image in ferplus(splits, name).test.images] for name in data.FERPLUS_SUBSETS}
+    kept = {
+        name: [int(np.flatnonzero((IMAGES[:6] == image).all((1, 2)))[0]) for image in ferplus(splits, name).test.images]
+        for name in data.FERPLUS_SUBSETS
+    }
     assert kept == {"not_nf": [0, 1, 2, 3, 5], "plurality": [0, 1, 2, 5], "unique": [0, 2, 5], "majority": [0, 5]}
     with pytest.raises(DataError, match="no FER"):
         ferplus(splits, "best")
@@ -219,7 +225,18 @@ def test_files_that_are_not_fer2013(tmp_path):
     (tmp_path / "other.npz").write_bytes(b"not a zip")
     with zipfile.ZipFile(tmp_path / "letters.zip", "w") as archive:
         archive.writestr("readme.txt", "hello")
-    for name in ("empty", "wrong.csv", "header.csv", "noise.csv", "cut.csv.xz", "cut.csv.gz", "cut.zip", "other.npz", "letters.zip", "absent.csv"):
+    for name in (
+        "empty",
+        "wrong.csv",
+        "header.csv",
+        "noise.csv",
+        "cut.csv.xz",
+        "cut.csv.gz",
+        "cut.zip",
+        "other.npz",
+        "letters.zip",
+        "absent.csv",
+    ):
         with pytest.raises(DataError) as caught:
             load_faces(tmp_path / name)
         assert "\n" not in str(caught.value) and len(str(caught.value)) > 20
@@ -282,7 +299,11 @@ def test_sample_and_limit():
     few = faces.sample(5)
     assert len(few) == len(few.votes) == 5 and sorted_set(few) == sorted_set(faces.sample(5))
     assert len(faces.sample(None)) == len(faces.sample(99)) == 28
-    assert [len(part) for part in make_splits(faces, faces, faces, "x").limit(3, None, 1).parts().values()] == [3, 28, 1]
+    assert [len(part) for part in make_splits(faces, faces, faces, "x").limit(3, None, 1).parts().values()] == [
+        3,
+        28,
+        1,
+    ]
 
 
 def test_fetch_says_what_to_do_by_hand(monkeypatch):
@@ -293,7 +314,9 @@ def test_fetch_says_what_to_do_by_hand(monkeypatch):
         data.fetch()
 
 
-@pytest.mark.skipif("FERNB_TEST_FER2013" not in os.environ, reason="needs FER2013: set FERNB_TEST_FER2013 to its folder")
+@pytest.mark.skipif(
+    "FERNB_TEST_FER2013" not in os.environ, reason="needs FER2013: set FERNB_TEST_FER2013 to its folder"
+)
 def test_the_real_set(tmp_path):
     folder = Path(os.environ["FERNB_TEST_FER2013"])
     splits = import_data(next(folder.glob("fer2013.csv*")), tmp_path / "real.npz").splits
