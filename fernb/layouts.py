@@ -11,6 +11,7 @@ import gzip
 import io
 import lzma
 import re
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ SPLITS = {"training": 0, "publictest": 1, "privatetest": 2}
 _FOLDERS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
 _USAGE_CSV = ("fer2013.csv", "icml_face_data.csv")
 _PACKED = re.compile(r"(\.gz|\.xz|\.zip)$")
-_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)
+_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile, tarfile.TarError)
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,10 @@ def _files(path: Path) -> Iterator[dict[str, Callable[[], io.BufferedIOBase]]]:
         with zipfile.ZipFile(path) as archive:
             members = [item for item in archive.infolist() if not item.is_dir()]
             yield {item.filename: lambda item=item: archive.open(item) for item in members}
+    elif path.name.lower().endswith((".tar", ".tar.gz", ".tgz")):
+        with tarfile.open(path) as archive:
+            members = [item for item in archive.getmembers() if item.isfile()]
+            yield {item.name: lambda item=item: archive.extractfile(item) for item in members}
     else:
         beside = ("train.csv", "test.csv", "test_with_emotions.csv", "fer2013new.csv")
         siblings = [file for file in path.parent.iterdir() if _PACKED.sub("", file.name.lower()) in beside]

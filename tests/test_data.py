@@ -3,6 +3,7 @@
 import gzip
 import lzma
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -77,6 +78,9 @@ def test_icml_with_blanks_in_its_header(tmp_path):
     check(load_faces(tmp_path / "icml_face_data.csv"))
     check(load_faces(tmp_path))
     check(load_faces(zip_of(tmp_path, tmp_path.parent / "archive.zip")))
+    with tarfile.open(tmp_path.parent / "fer2013.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path, "fer2013")
+    check(load_faces(tmp_path.parent / "fer2013.tar.gz"))
 
 
 def sorted_set(faces: FaceSet) -> list:
@@ -222,6 +226,7 @@ def test_files_that_are_not_fer2013(tmp_path):
     (tmp_path / "cut.csv.xz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(TABLE.encode())[:-200])
     (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04" + bytes(50))
+    (tmp_path / "cut.tar.gz").write_bytes(b"not a tar")
     (tmp_path / "other.npz").write_bytes(b"not a zip")
     with zipfile.ZipFile(tmp_path / "letters.zip", "w") as archive:
         archive.writestr("readme.txt", "hello")
