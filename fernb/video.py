@@ -165,24 +165,24 @@ def annotate(rgb: np.ndarray, readings: list[Reading], labels: tuple[str, ...]) 
         colour = _rgb(COLOURS[labels[best]])
         cv2.rectangle(out, (face.x, face.y), (face.x + face.w, face.y + face.h), colour, 2)
         text = f"{reading.track}: {labels[best]} {reading.smoothed[best]:.0%}"
-        put_text(out, text, (face.x, max(face.y - 8, 16)), scale=0.6)
+        put_text(out, text, (face.x, max(face.y - 8, 20)), scale=0.8)
         _bars(out, reading, labels)
     return out
 
 
 def _bars(out: np.ndarray, reading: Reading, labels: tuple[str, ...]) -> None:
     """Draw probability bars beside the box, on the side where there is room."""
-    face, width, step = reading.face, 84, 16
+    face, width, step = reading.face, 84, 20
     left = face.x + face.w + 6
-    if left + width + 64 > out.shape[1]:
-        left = max(face.x - width - 70, 0)
+    if left + width + 84 > out.shape[1]:
+        left = max(face.x - width - 90, 0)
     for i, name in enumerate(labels):
         top = face.y + i * step
-        panel = out[max(top, 0) : top + step, left : left + width + 64]
+        panel = out[max(top, 0) : top + step, left : left + width + 84]
         panel[:] = panel // 3  # a dark ground keeps text readable on any picture
-        end = left + 60 + round(width * float(reading.smoothed[i]))
-        cv2.rectangle(out, (left + 60, top + 3), (end, top + step - 3), _rgb(COLOURS[name]), -1)
-        cv2.putText(out, name, (left + 3, top + 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
+        end = left + 80 + round(width * float(reading.smoothed[i]))
+        cv2.rectangle(out, (left + 80, top + 3), (end, top + step - 3), _rgb(COLOURS[name]), -1)
+        cv2.putText(out, name, (left + 3, top + 15), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:
