@@ -1,0 +1,160 @@
+"""The command line: its formats, one sentence for what is wrong, and no TensorFlow where none is needed."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import fernb
+from fernb import config, data, doctor
+from fernb.cli import main
+from fernb.data import FaceSet, make_splits
+
+CLIP = str(config.SAMPLES / "emotions.mp4")
+COLLINS = str(config.SAMPLES / "eileen_collins.jpg")
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Seven drawn faces of each emotion in each part."""
+    whole = fernb.load_faces("synthetic")
+    parts = [FaceSet(part.images[:49], part.labels[:49]) for part in whole.parts().values()]
+    splits = make_splits(*parts, "a few drawn faces")
+    monkeypatch.setattr(data, "load_faces", lambda source="auto": splits)
+    return splits
+
+
+def test_predict_starts_with_the_accuracy(few):
+    lines = run("predict").stdout.splitlines()
+    assert re.fullmatch(r"Accuracy on test set: \d+%", lines[0])
+    assert "Wilson" in lines[1] and any(line.startswith("disgust") for line in lines)
+    assert any("de-duplicated" in line for line in lines) and "my_own_model.tflite" in lines[-1]
+    report = json.loads(run("predict", "--json").stdout)
+    assert report["n"] == 49 and f"{report['accuracy']:.0%}" in lines[0]
+
+
+def test_predict_pictures():
+    result = run("predict", COLLINS, str(config.SAMPLES / "china.jpg"))
+    assert result.exit_code == 0
+    assert re.search(r"eileen_collins\.jpg: happy \d+% in the box", result.stdout)
+    assert "china.jpg: no face found" in result.stdout
+    (answer,) = json.loads(run("predict", "--json", COLLINS).stdout)
+    assert answer["emotion"] == "happy" and sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    assert run("predict", COLLINS, "--data", "x").exit_code == 2
+
+
+def test_live_prints_a_line_a_second():
+    result = run("live", "--source", CLIP, "--seconds", "5")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "Reading video stream ..." and lines[1::2] == ["Preprocessing ..."] * 5
+    assert all(re.fullmatch(r"00:00:0\ds : [A-Z][a-z]+ , \d+%", line) for line in lines[2::2])
+    assert lines[2].startswith("00:00:00s") and lines[-1].startswith("00:00:04s : Happy")
+
+
+def test_preprocess_gives_a_face_a_second(tmp_path):
+    result = run("preprocess", CLIP, "--out", tmp_path)
+    assert result.exit_code == 0 and "wrote 21 faces" in result.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {*(f"image{i}.png" for i in range(21)), "input_video.mp4"}
+
+
+def test_data_commands(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = ["emotion,pixels,Usage"]
+    for i in range(9):
+        usage = ("Training", "PublicTest", "PrivateTest")[i % 3]
+        rows.append(f"{i % 7},{' '.join(map(str, rng.integers(0, 256, 2304)))},{usage}")
+    (tmp_path / "fer2013.csv").write_text("\n".join(rows))
+    result = run("data", "import", tmp_path / "fer2013.csv", "--out", tmp_path / "cache.npz")
+    assert result.exit_code == 0 and "train 3, val 3, test 3" in result.stdout
+    assert "train 3, val 3, test 3" in run("data", "info", tmp_path / "cache.npz").stdout
+    assert "drawn faces" in run("data", "info").stdout
+
+
+def test_train_then_predict_with_it(few, tmp_path):
+    result = run("train", "--recipe", "lesson", "--epochs", "1", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "epoch   1/1" in result.stdout and "test: " in result.stdout
+    sidecar = json.loads((tmp_path / "lesson.json").read_text())
+    assert sidecar["data"]["source"] == few.source and sidecar["made"]["seed"] == config.SEED
+    answer = run("predict", "--model", tmp_path / "lesson.tflite", "--json")
+    assert json.loads(answer.stdout)["accuracy"] == sidecar["metrics"]["test"]["accuracy"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict", "absent.jpg"],
+        ["predict", "--model", "absent.tflite"],
+        ["predict", "--data", "absent.csv"],
+        ["live", "--source", "absent.mp4"],
+        ["live", "--source", "77"],
+        ["preprocess", COLLINS + "x"],
+        ["data", "import", "absent.csv"],
+        ["data", "import", "."],
+        ["train", "--recipe", "best"],
+    ],
+)
+def test_what_is_wrong_is_one_sentence(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == 1
+    said = [line for line in result.stderr.splitlines() if line]
+    assert len(said) == 1 and said[0].startswith("fernb: ") and said[0].endswith(".")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["doctor"], ["predict", COLLINS], ["live", "--source", CLIP, "--seconds", "1"]]
+)
+def test_tensorflow_stays_out(arguments):
+    code = (
+        "import sys; from fernb.cli import main; main(sys.argv[1:], standalone_mode=False);"
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    if arguments == ["doctor"]:  # doctor ends by itself
+        code = (
+            "import sys; from fernb.doctor import check; check();"
+            "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+        )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+# --- doctor ------------------------------------------------------------------------------------------
+
+
+def test_doctor_is_content_here():
+    result = run("doctor")
+    assert result.exit_code == 0 and "ERROR" not in result.stdout
+    topics = [line.split()[0] for line in result.stdout.splitlines()]
+    assert {"python", "fernb", "opencv", "device", "data", "detector", "camera", "model", "ffmpeg"} <= set(topics)
+
+
+@pytest.mark.parametrize(
+    ("wheels", "word"),
+    [
+        (["opencv-python 4.9.0", "opencv-python-headless 4.9.0"], "overwrite each other"),
+        ([], "missing"),
+        (["opencv-python-headless 5.0.0"], "Haar"),
+    ],
+)
+def test_doctor_sees_a_wrong_opencv(monkeypatch, wheels, word):
+    monkeypatch.setattr(doctor, "opencv_wheels", lambda: wheels)
+    result = run("doctor")
+    assert result.exit_code == 1 and word in result.stdout and "pip install" in result.stdout
+
+
+def test_doctor_sees_missing_data_and_model(monkeypatch, tmp_path):
+    monkeypatch.setenv("FERNB_DATA", str(tmp_path / "absent.csv"))
+    monkeypatch.setattr(config, "DEFAULT_MODEL", tmp_path / "absent.tflite")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "mend FERNB_DATA" in result.stdout and "model         ERROR" in result.stdout
