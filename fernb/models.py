@@ -100,7 +100,7 @@ def portable(model: keras.Model) -> keras.Model:
 
     copy = keras.models.clone_model(model, clone_function=standard)
     copy.set_weights(model.get_weights())
-    return keras.Model(copy.inputs, copy.outputs, name=model.name)  # cloning keeps an optimiser, twice the weights
+    return keras.Model(copy.input, copy.output, name=model.name)  # cloning keeps an optimiser, twice the weights
 
 
 def save_model(model: keras.Model, path: str | os.PathLike, sidecar: dict) -> Path:

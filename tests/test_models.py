@@ -57,6 +57,7 @@ def test_portable_has_standard_layers_and_the_same_answers(network):
 def test_keras_and_litert_agree(saved):
     keras_answers = fernb.Recogniser(saved).predict(FACES)
     litert = fernb.Recogniser(saved.with_suffix(".tflite"))
+    assert keras_answers.shape == (9, 7) and keras_answers.dtype == np.float32
     assert litert.labels == EMOTIONS and litert.predict(FACES).dtype == np.float32
     np.testing.assert_allclose(litert.predict(FACES), keras_answers, atol=1e-3)
     for n in (0, 1, 3):  # the batch may change from call to call
