@@ -73,7 +73,7 @@ class Profile:
 PROFILES = {
     "smoke": Profile("smoke", "synthetic", 1400, 350, 350, epochs=10),
     "lesson": Profile("lesson", "auto", 7000, 1400, 1400, epochs=12),
-    "full": Profile("full", "fer2013", None, None, None, epochs=40, batch_size=128),
+    "full": Profile("full", "fer2013", None, None, None, epochs=20, batch_size=128),
 }
 
 

@@ -209,7 +209,7 @@ def find_yunet(path: str | os.PathLike | None = None) -> Path | None:
 
 
 def fetch_yunet(url: str = YUNET_URL, sha256: str = YUNET_SHA256, timeout: float = 20) -> Path:
-    """Download YuNet (Apache 2.0, 0.2 MB) into the models folder, checked by its SHA-256.
+    """Download YuNet (MIT licence, 0.2 MB) into the models folder, checked by its SHA-256.
 
     Raises :class:`~fernb.errors.ModelError` where the network says no or the file is another;
     then nothing is left behind.
