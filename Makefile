@@ -47,9 +47,12 @@ full: $(READY)
 	mkdir -p runs/notebooks
 	$(CLEAN) FERNB_PROFILE=full $(EXECUTE) --output-dir runs/notebooks $(NOTEBOOKS)
 
-# what is committed: the samples, the notebooks' outputs (of drawn faces only) and the README's numbers
+# what is committed: the samples, what the demo and preprocess make of them, the notebooks' outputs (of drawn
+# faces only) and the README's numbers
 render: $(READY)
 	$(CLEAN) python -c "from fernb import config, synthetic; synthetic.write_samples(config.SAMPLES)"
+	$(CLEAN) fernb demo && cp out/demo/overview.png results/demo.png
+	$(CLEAN) fernb preprocess data/samples/emotions.mp4
 	$(CLEAN) FERNB_PROFILE=smoke $(EXECUTE) --inplace $(NOTEBOOKS)
 	$(CLEAN) python benchmarks/readme_numbers.py
 
