@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -195,6 +196,69 @@ def _predict_set(source: str, recogniser, as_json: bool) -> None:
 
 
 # --- videos ------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("videos", nargs=-1, required=True, type=_path)
+@click.option("--out", type=_path, default=None, help="Default: out/scan.")
+@click.option("--every", default="1", show_default=True, help="Analyse a frame each 0.5s, or each 5th frame.")
+@click.option("--csv", "kinds", flag_value="csv", multiple=True, help="Write the table only, or with:")
+@click.option("--video", "kinds", flag_value="video", multiple=True, help="… the annotated video,")
+@click.option("--plot", "kinds", flag_value="plot", multiple=True, help="… the timelines. Without any: all three.")
+@click.option("--model", type=_path, default=None, help="A .tflite or .keras network (default: the committed one).")
+def scan(videos: tuple[Path, ...], out: Path | None, every: str, kinds: tuple[str, ...], model: Path | None) -> None:
+    """Name each person's emotions in VIDEOS: a table, an annotated copy, timelines."""
+    from fernb import scan as scanning
+    from fernb.recogniser import Recogniser
+
+    chosen, recogniser = scanning.sampling(every), Recogniser(model)
+    out, kinds = out or config.WORKSPACE / "out" / "scan", kinds or ("csv", "video", "plot")
+    for video in videos:
+        progress = _Progress(video.name)
+        paths = scanning.scan(video, out, recogniser, chosen, kinds, progress)
+        progress.end()
+        click.echo("\n".join(scanning.summary(paths[0])))
+        click.echo("wrote " + ", ".join(map(_short, paths)))
+
+
+class _Progress:
+    """Says on one line of stderr how far a video is, and how long it will still take."""
+
+    def __init__(self, name: str):
+        self.name, self.start = name, time.monotonic()
+
+    def __call__(self, done: float, total: float) -> None:
+        left = (time.monotonic() - self.start) * (total - done) / done if done and total else 0
+        click.echo(f"\r{self.name}: {done:.1f} of {total:.1f} s, {left:.0f} s left  ", err=True, nl=False)
+
+    def end(self) -> None:
+        click.echo("", err=True)
+
+
+@main.command()
+@click.argument("video", type=_path)
+@click.argument("table", type=_path, required=False)
+@click.option("--emotion", required=True, help="The emotion that is wanted.")
+@click.option("--repeat", type=click.IntRange(1), default=1, help="It must have held for so many analysed frames.")
+@click.option("--min-confidence", type=click.FloatRange(0, 1), default=0.0, help="And be as probable as this.")
+@click.option("--person", type=int, default=None, help="Only this person's faces.")
+@click.option("--only-faces", type=click.IntRange(1), default=None, help="Only frames with so many faces.")
+@click.option("--out", type=_path, default=None, help="Default: out/extract.")
+def extract(video: Path, table: Path | None, emotion: str, out: Path | None, **wishes) -> None:
+    """Cut the faces out of VIDEO that show an emotion, by the TABLE of a scan (made anew where none is given)."""
+    from fernb import extraction
+    from fernb import scan as scanning
+    from fernb.labels import emotion_name
+    from fernb.recogniser import Recogniser
+
+    wanted = extraction.Wanted(emotion_name(emotion), **wishes)
+    out = out or config.WORKSPACE / "out" / "extract"
+    if table is None:
+        progress = _Progress(video.name)
+        table = scanning.scan(video, out, Recogniser(), kinds=("csv",), progress=progress)[0]
+        progress.end()
+    paths = extraction.extract(video, table, wanted, out)
+    click.echo(f"wrote {len(paths) - 1} faces and a contact sheet into {_short(out)}")
 
 
 @main.command()

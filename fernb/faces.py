@@ -113,13 +113,23 @@ def crop_face(rgb: np.ndarray, detection: Detection, align: bool = False) -> np.
     if align and (angle := eye_angle(detection)) is not None:
         matrix = cv2.getRotationMatrix2D(centre, angle, 1)
         grey = cv2.warpAffine(grey, matrix, grey.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
-    left, top = math.floor(centre[0] - (side - 1) / 2), math.floor(centre[1] - (side - 1) / 2)
-    rows = np.arange(top, top + side).clip(0, grey.shape[0] - 1)
-    columns = np.arange(left, left + side).clip(0, grey.shape[1] - 1)
-    square = grey[np.ix_(rows, columns)]
+    square = _square(grey, centre, side)
     if side == FACE:
         return square
     return cv2.resize(square, (FACE, FACE), interpolation=cv2.INTER_AREA if side > FACE else cv2.INTER_LINEAR)
+
+
+def cut_face(rgb: np.ndarray, detection: Detection, margin: float = 0.3) -> np.ndarray:
+    """Cut a face out for people to look at: RGB uint8 square, ``margin`` of the box added on each side."""
+    centre = (detection.x + (detection.w - 1) / 2, detection.y + (detection.h - 1) / 2)
+    return _square(rgb, centre, round(max(detection.w, detection.h) * (1 + 2 * margin)))
+
+
+def _square(picture: np.ndarray, centre: tuple[float, float], side: int) -> np.ndarray:
+    left, top = math.floor(centre[0] - (side - 1) / 2), math.floor(centre[1] - (side - 1) / 2)
+    rows = np.arange(top, top + side).clip(0, picture.shape[0] - 1)
+    columns = np.arange(left, left + side).clip(0, picture.shape[1] - 1)
+    return picture[np.ix_(rows, columns)]
 
 
 def eye_angle(detection: Detection) -> float | None:

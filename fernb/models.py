@@ -81,12 +81,61 @@ def build_vgg(
     return keras.Model(inputs, outputs, name=name)
 
 
-def _convolution(x, width: int, normalise: type[layers.Layer] | None, name: str):
-    x = layers.Conv2D(width, 3, padding="same", use_bias=normalise is None, kernel_initializer="he_normal", name=name)(
+def _convolution(
+    x, width: int, normalise: type[layers.Layer] | None, name: str, stride: int = 1, activate: bool = True
+):
+    x = layers.Conv2D(width, 3, stride, "same", use_bias=normalise is None, kernel_initializer="he_normal", name=name)(
         x
     )
     if normalise:
         x = normalise(name=f"{name}_norm")(x)
+    return layers.Activation("relu", name=f"{name}_relu")(x) if activate else x
+
+
+def build_resnet(
+    classes: int = len(EMOTIONS),
+    widths: tuple[int, ...] = (32, 64, 128, 256),
+    blocks: int = 1,
+    squeeze: bool = True,
+    dropout: float = 0.3,
+    normalise: type[layers.Layer] = layers.BatchNormalization,
+    name: str = "resnet",
+) -> keras.Model:
+    """Build a residual network (He et al. 2016) with a 3×3 stem for 48×48 grey faces.
+
+    Each stage has ``blocks`` basic blocks of two 3×3 convolutions; every stage but the first
+    begins by halving the picture. With ``squeeze`` each block weighs its channels by
+    squeeze-and-excitation (Hu et al. 2018). Global average pooling and a softmax end it.
+    """
+    inputs = keras.Input(INPUT_SHAPE, name="face")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs)
+    x = _convolution(x, widths[0], normalise, "stem")
+    for stage, width in enumerate(widths, 1):
+        for block in range(1, blocks + 1):
+            stride = 2 if stage > 1 and block == 1 else 1
+            x = _residual(x, width, stride, squeeze, normalise, f"stage{stage}_block{block}")
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="emotion")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _residual(x, width: int, stride: int, squeeze: bool, normalise: type[layers.Layer], name: str):
+    shortcut = x
+    if stride > 1 or x.shape[-1] != width:
+        if stride > 1:  # averaging loses less than a strided 1×1 convolution (He et al. 2019)
+            shortcut = layers.AveragePooling2D(stride, name=f"{name}_shortcut_pool")(shortcut)
+        shortcut = layers.Conv2D(width, 1, use_bias=False, name=f"{name}_shortcut")(shortcut)
+        shortcut = normalise(name=f"{name}_shortcut_norm")(shortcut)
+    x = _convolution(x, width, normalise, f"{name}_conv1", stride)
+    x = _convolution(x, width, normalise, f"{name}_conv2", activate=False)
+    if squeeze:
+        weights = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
+        weights = layers.Dense(max(8, width // 8), activation="relu", name=f"{name}_excite1")(weights)
+        weights = layers.Dense(width, activation="sigmoid", name=f"{name}_excite2")(weights)
+        x = layers.Multiply(name=f"{name}_scale")([x, weights])
+    x = layers.Add(name=f"{name}_add")([x, shortcut])
     return layers.Activation("relu", name=f"{name}_relu")(x)
 
 

@@ -4,10 +4,19 @@ Taught in notebook 05.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from fernb.faces import Detection
+
+
+class Person(NamedTuple):
+    """Who a face belongs to: number, smoothed probabilities ``(k,)``, frames that the emotion has held."""
+
+    number: int
+    probs: np.ndarray
+    held: int
 
 
 @dataclass
@@ -16,6 +25,8 @@ class _Track:
     box: tuple[int, int, int, int]
     seen_s: float
     smoothed: np.ndarray | None = field(default=None)
+    emotion: int = -1
+    held: int = 0
 
 
 class Tracker:
@@ -32,15 +43,15 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._count = 0
 
-    def update(self, faces: list[Detection], probs: np.ndarray, time_s: float) -> list[tuple[int, np.ndarray]]:
-        """Return ``(person, smoothed probabilities (k,))`` for each face of the frame at ``time_s``."""
+    def update(self, faces: list[Detection], probs: np.ndarray, time_s: float) -> list[Person]:
+        """Return whose each face of the frame at ``time_s`` is; ``probs`` is ``(n, k)``."""
         self._tracks = [track for track in self._tracks if time_s - track.seen_s <= self.memory]
         chosen = self._match(faces)
         answers = []
         for i, face in enumerate(faces):
             track = chosen.get(i) or self._new()
             self._follow(track, face, probs[i], time_s)
-            answers.append((track.number, track.smoothed))
+            answers.append(Person(track.number, track.smoothed, track.held))
         return answers
 
     def _match(self, faces: list[Detection]) -> dict[int, _Track]:
@@ -64,7 +75,9 @@ class Tracker:
         else:
             keep = np.exp(-(time_s - track.seen_s) / self.smoothing)
             track.smoothed = (keep * track.smoothed + (1 - keep) * probs).astype(np.float32)
-        track.box, track.seen_s = face.box, time_s
+        emotion = int(track.smoothed.argmax())
+        track.held = track.held + 1 if emotion == track.emotion else 1
+        track.emotion, track.box, track.seen_s = emotion, face.box, time_s
 
 
 def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:

@@ -17,7 +17,7 @@ from fernb.config import SEED, cores
 from fernb.data import FaceSet, FaceSplits, duplicated
 from fernb.errors import FernbError
 from fernb.evaluation import evaluate, fit_temperature
-from fernb.models import FusedBatchNormalization, build_vgg, save_model, write_sidecar
+from fernb.models import FusedBatchNormalization, build_resnet, build_vgg, save_model, write_sidecar
 from fernb.recogniser import Recogniser
 
 
@@ -32,6 +32,7 @@ class Recipe:
     """
 
     about: str
+    network: str = "vgg"
     widths: tuple[int, ...] = (32, 64, 128, 256)
     dropout: float = 0.4
     normalise: bool = True
@@ -47,9 +48,9 @@ class Recipe:
 
     def build(self, classes: int) -> keras.Model:
         """Build the network of this recipe for ``classes`` emotions."""
-        return build_vgg(
-            classes, self.widths, dropout=self.dropout, normalise=FusedBatchNormalization if self.normalise else None
-        )
+        norm = FusedBatchNormalization if self.normalise else None
+        build = {"vgg": build_vgg, "resnet": build_resnet}[self.network]
+        return build(classes, self.widths, dropout=self.dropout, normalise=norm)
 
     def rate(self, epoch: int) -> float:
         """Return the learning rate of ``epoch`` (0-based) under the cosine schedule."""
@@ -87,6 +88,15 @@ RECIPES = {
         augmentation=Augmentation(rotation=12, scale=0.12, shift=0.08, erase=0.2),
         epochs=36,
         learning_rate=0.05,
+    ),
+    "resnet": Recipe(
+        "Residual with squeeze-and-excitation, 1.3 million parameters: the best that two CPU cores train in hours.",
+        network="resnet",
+        dropout=0.2,
+        augmentation=Augmentation(rotation=12, scale=0.12, shift=0.1, erase=0.2),
+        epochs=60,
+        weight_decay=1e-3,
+        patience=60,
     ),
 }
 

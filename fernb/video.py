@@ -37,12 +37,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class Reading:
-    """One person in one frame: who, where, and the probabilities ``(k,)``, raw and smoothed."""
+    """One person in one frame: who, where, and the probabilities ``(k,)``, raw and smoothed.
+
+    ``held`` is the number of analysed frames for which the emotion has been the same.
+    """
 
     track: int
     face: Detection
     probs: np.ndarray
     smoothed: np.ndarray
+    held: int = 1
 
 
 @contextmanager
@@ -70,8 +74,8 @@ def open_stream(source: str | os.PathLike | int) -> Iterator[cv2.VideoCapture]:
         stream.release()
 
 
-def frames(source: str | os.PathLike | int, every: float = 0) -> Iterator[Frame]:
-    """Yield the frames of a video or camera, or one each ``every`` seconds.
+def frames(source: str | os.PathLike | int, every: float = 0, step: int = 1) -> Iterator[Frame]:
+    """Yield the frames of a video or camera: one each ``every`` seconds, or each ``step``-th one.
 
     Times are the container's time stamps, so variable frame rates come out right; a camera's
     count from its first frame. Raises :class:`~fernb.errors.VideoError`, also for a video
@@ -85,7 +89,7 @@ def frames(source: str | os.PathLike | int, every: float = 0) -> Iterator[Frame]
                 time_s = (cv2.getTickCount() - start) / cv2.getTickFrequency()
             else:
                 time_s = stream.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            if time_s + 1e-6 >= due:
+            if time_s + 1e-6 >= due and index % step == 0:
                 ok, bgr = stream.retrieve()
                 if ok:
                     yield Frame(index, time_s, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
@@ -97,20 +101,24 @@ def frames(source: str | os.PathLike | int, every: float = 0) -> Iterator[Frame]
 
 
 def read_faces(
-    stream: Iterable[Frame], recogniser: Recogniser, tracker: Tracker | None = None, detector: str = "auto"
+    stream: Iterable[Frame],
+    recogniser: Recogniser,
+    tracker: Tracker | None = None,
+    detector: str = "auto",
+    eyes: bool = False,
 ) -> Iterator[tuple[Frame, list[Reading]]]:
     """Find and name the faces of each frame; a frame without a face gives an empty list."""
     tracker = tracker or Tracker()
     for frame in stream:
-        faces = find_faces(frame.rgb, detector)
+        faces = find_faces(frame.rgb, detector, eyes)
         crops = np.array([crop_face(frame.rgb, face) for face in faces], np.uint8).reshape(-1, 48, 48)
         probs = recogniser.predict(crops)
         people = tracker.update(faces, probs, frame.time_s)
         yield (
             frame,
             [
-                Reading(track, face, row, smoothed)
-                for face, row, (track, smoothed) in zip(faces, probs, people, strict=True)
+                Reading(person.number, face, row, person.probs, person.held)
+                for face, row, person in zip(faces, probs, people, strict=True)
             ],
         )
 
@@ -121,8 +129,8 @@ def read_faces(
 def columns(labels: Iterable[str]) -> list[str]:
     """Return the columns of the table: one row per face per frame, an empty row where there is no face."""
     labels = list(labels)
-    place = ["frame", "time_s", "track", "x", "y", "w", "h", "detector_score"]
-    return [*place, *labels, *(f"smoothed_{name}" for name in labels), "emotion", "confidence"]
+    place = ["frame", "time_s", "track", "x", "y", "w", "h", "detector_score", "eyes"]
+    return [*place, *labels, *(f"smoothed_{name}" for name in labels), "emotion", "confidence", "held"]
 
 
 class Table:
@@ -147,8 +155,9 @@ class Table:
         for reading in readings:
             face, best = reading.face, int(reading.smoothed.argmax())
             probs = [f"{value:.4f}" for value in (*reading.probs, *reading.smoothed)]
-            answer = [self.labels[best], f"{reading.smoothed[best]:.4f}"]
-            self._writer.writerow([*stamp, reading.track, *face.box, f"{face.score:.3f}", *probs, *answer])
+            answer = [self.labels[best], f"{reading.smoothed[best]:.4f}", reading.held]
+            place = [reading.track, *face.box, f"{face.score:.3f}", "" if face.eyes is None else len(face.eyes)]
+            self._writer.writerow([*stamp, *place, *probs, *answer])
         if not readings:
             self._writer.writerow([*stamp, *[""] * (len(columns(self.labels)) - 2)])
         self._file.flush()
@@ -192,11 +201,12 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 class VideoWriter:
     """Writes frames to an MP4; with ffmpeg as H.264, which browsers play, else as MPEG-4.
 
-    Use it as a context manager; the file appears when the block ends without an error.
+    ``sound`` names a video whose sound it takes over. Use it as a context manager; the file
+    appears when the block ends without an error.
     """
 
-    def __init__(self, path: Path, fps: float):
-        self.path, self.fps = Path(path), fps
+    def __init__(self, path: Path, fps: float, sound: Path | None = None):
+        self.path, self.fps, self.sound = Path(path), fps, sound
         self._whole = whole_file(self.path)
         self._writer: cv2.VideoWriter | None = None
 
@@ -217,17 +227,23 @@ class VideoWriter:
         if self._writer is not None:
             self._writer.release()
             if error[0] is None:
-                to_h264(self._temporary)
+                to_h264(self._temporary, self.sound)
         self._whole.__exit__(*error)
 
 
-def to_h264(path: Path) -> bool:
-    """Re-encode a video in place as H.264 for browsers; False where ffmpeg is not to be had."""
+def to_h264(path: Path, sound: Path | None = None) -> bool:
+    """Re-encode a video in place as H.264 for browsers, with the sound of the video ``sound`` if it has any.
+
+    Returns False, and changes nothing, where ffmpeg is not to be had.
+    """
     if not shutil.which("ffmpeg"):
         return False
     with whole_file(path) as temporary:
-        command = ["ffmpeg", "-y", "-loglevel", "error", "-i", str(path), "-c:v", "libx264", "-pix_fmt", "yuv420p"]
-        done = subprocess.run([*command, "-crf", "26", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", str(temporary)])
+        command = ["ffmpeg", "-y", "-loglevel", "error", "-i", str(path)]
+        if sound is not None:
+            command += ["-i", str(sound), "-map", "0:v", "-map", "1:a?", "-c:a", "aac"]
+        command += ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "26", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]
+        done = subprocess.run([*command, str(temporary)])
         if done.returncode:
             raise VideoError(f"ffmpeg could not re-encode {path.name}.")
     return True

@@ -21,7 +21,7 @@ def test_two_people_keep_their_numbers_whatever_the_order():
         faces, probs = [at(step), at(200 - step)], [HAPPY, SAD]
         if step % 2:
             faces.reverse(), probs.reverse()
-        numbers = [number for number, _ in tracker.update(faces, np.array(probs), step / 10)]
+        numbers = [person.number for person in tracker.update(faces, np.array(probs), step / 10)]
         assert numbers == ([2, 1] if step % 2 else [1, 2])
 
 
@@ -29,7 +29,7 @@ def test_people_pass_each_other_on_two_heights():
     tracker = Tracker()
     for step in range(41):
         answers = tracker.update([at(5 * step, 0), at(200 - 5 * step, 25)], np.array([HAPPY, SAD]), step / 10)
-        assert [number for number, _ in answers] == [1, 2]
+        assert [person.number for person in answers] == [1, 2]
 
 
 def test_a_short_gap_is_survived_and_a_long_one_is_not():
@@ -52,11 +52,18 @@ def test_smoothing_is_each_persons_own():
 def test_smoothing_follows_a_change_within_its_time():
     tracker = Tracker(smoothing=0.5)
     tracker.update([at(0)], np.array([HAPPY]), 0.0)
-    ((_, half),) = tracker.update([at(0)], np.array([SAD]), 0.5)
+    ((_, half, _),) = tracker.update([at(0)], np.array([SAD]), 0.5)
     np.testing.assert_allclose(half, [np.exp(-1), 1 - np.exp(-1)], rtol=1e-5)
     raw = Tracker(smoothing=0)
     raw.update([at(0)], np.array([HAPPY]), 0.0)
     np.testing.assert_array_equal(raw.update([at(0)], np.array([SAD]), 0.1)[0][1], SAD)
+
+
+def test_held_counts_the_frames_of_an_emotion():
+    tracker = Tracker(smoothing=0)
+    shown = [HAPPY, HAPPY, SAD, SAD, SAD, HAPPY]
+    held = [tracker.update([at(0)], np.array([probs]), step / 10)[0].held for step, probs in enumerate(shown)]
+    assert held == [1, 2, 1, 2, 3, 1]
 
 
 boxes = st.tuples(st.integers(-50, 50), st.integers(-50, 50), st.integers(1, 60), st.integers(1, 60))

@@ -1,0 +1,163 @@
+"""Scan and extract: two people at once, honest speed and sound, and the way back from the table to the faces."""
+
+import shutil
+import subprocess
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import fernb
+from fernb import config, extraction, scan
+from fernb.cli import main
+from fernb.errors import FernbError, VideoError
+from fernb.extraction import Wanted
+from fernb.scan import Sampling
+from fernb.video import frames
+
+ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """Four seconds at 10 frames a second: two real people, the camera moving; one leaves at half-time."""
+    left = cv2.resize(fernb.read_picture(config.SAMPLES / "eileen_collins.jpg")[:230, 110:340], (200, 200))
+    right = cv2.resize(fernb.read_picture(config.SAMPLES / "grace_hopper.jpg")[40:390, 90:440], (200, 200))
+    path = tmp_path_factory.mktemp("clip") / "two.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (480, 240))
+    for i in range(40):
+        frame = np.full((240, 480, 3), 128, np.uint8)
+        x = round(10 + 8 * np.sin(i / 6))
+        frame[20:220, x : x + 200] = left
+        if i < 20:
+            frame[20:220, 250 + x : 450 + x] = right
+        writer.write(frame[..., ::-1].copy())
+    writer.release()
+    return path
+
+
+@pytest.fixture(scope="module")
+def scanned(clip, tmp_path_factory):
+    out = tmp_path_factory.mktemp("scan")
+    seen = []
+    paths = scan.scan(clip, out, fernb.Recogniser(), progress=lambda done, total: seen.append((done, total)))
+    assert [path.name for path in paths] == ["two.csv", "two_annotated.mp4", "two_timeline.png"]
+    assert len(seen) == 40 and seen[-1] == (pytest.approx(3.9), pytest.approx(4.0))
+    return paths
+
+
+def test_each_person_has_a_number_of_their_own(scanned):
+    rows = pd.read_csv(scanned[0])
+    assert rows.groupby("frame").size().tolist() == [2] * 20 + [1] * 20
+    sides = rows.groupby("track")["x"].mean()
+    assert sorted(rows["track"].unique()) == [1, 2] and abs(sides[1] - sides[2]) > 150
+    assert rows["held"].max() > 5 and (rows["held"] >= 1).all()
+    collins = sides.idxmin()
+    assert (rows[rows["track"] == collins]["emotion"] == "happy").all()
+    assert "frames analysed, 0 without a face" in scan.summary(scanned[0])[0]
+
+
+@pytest.mark.parametrize("every", [Sampling(), Sampling(seconds=0.5), Sampling(step=7)])
+def test_the_annotated_copy_keeps_the_speed(clip, tmp_path, every):
+    paths = scan.scan(clip, tmp_path, fernb.Recogniser(), every, kinds=("video",))
+    copy = list(frames(paths[1]))
+    assert len(copy) == 40 and copy[-1].time_s == pytest.approx(3.9, abs=0.02)
+
+
+@ffmpeg
+def test_the_sound_is_kept(clip, tmp_path):
+    loud = tmp_path / "loud.mp4"
+    sine = ["-f", "lavfi", "-i", "sine=duration=4", "-shortest"]
+    subprocess.run(["ffmpeg", "-loglevel", "error", "-i", clip, *sine, "-c:v", "copy", loud], check=True)
+    copy = scan.scan(loud, tmp_path / "out", fernb.Recogniser(), Sampling(step=10), kinds=("video",))[1]
+    probe = ["ffprobe", "-v", "error", "-show_entries", "stream=codec_type", "-of", "csv=p=0", copy]
+    assert subprocess.run(probe, capture_output=True, text=True).stdout.split() == ["video", "audio"]
+
+
+@pytest.mark.parametrize(("text", "expected"), [("0.5s", Sampling(0.5)), ("5", Sampling(step=5))])
+def test_sampling_is_read(text, expected):
+    assert scan.sampling(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "s", "-1s", "0", "infs", "nans", "five", "0.5"])
+def test_other_samplings_are_one_sentence(text):
+    with pytest.raises(FernbError, match="cannot sample"):
+        scan.sampling(text)
+
+
+def test_extract_finds_the_way_back(clip, scanned, tmp_path):
+    wanted = Wanted("happy", repeat=3, min_confidence=0.5, apart=1.0)
+    *faces, sheet = extraction.extract(clip, scanned[0], wanted, tmp_path)
+    rows = extraction.choose(scanned[0], wanted)
+    assert len(faces) == len(rows) >= 3 and sheet.name == "contact_sheet.png"
+    assert rows["confidence"].is_monotonic_decreasing and (rows["held"] >= 3).all()
+    times = np.sort(rows["time_s"])
+    assert (np.diff(times) >= 1.0 - 1e-9).all()  # one person, so thinned by time
+    first = fernb.read_picture(faces[0])
+    assert first.shape[0] == first.shape[1] > rows.iloc[0]["w"]
+    found = fernb.find_faces(first, "haar")
+    assert len(found) == 1 and fernb.Recogniser().predict(fernb.crop_face(first, found[0])[None]).argmax() == 3
+
+
+def test_extract_heeds_person_and_number_of_faces(scanned):
+    alone = extraction.choose(scanned[0], Wanted("happy", only_faces=1, apart=0))
+    both = extraction.choose(scanned[0], Wanted("happy", only_faces=2, apart=0))
+    assert alone["frame"].min() == 20 and both["frame"].max() == 19
+    person = int(alone["track"].iloc[0])
+    assert len(extraction.choose(scanned[0], Wanted("happy", person=person, apart=0))) == len(alone) + len(both)
+    assert len(extraction.choose(scanned[0], Wanted("happy", person=99))) == 0
+
+
+def test_what_cannot_be_extracted_is_one_sentence(clip, scanned, tmp_path):
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    shutil.copy(scanned[0], tmp_path / "far.csv")
+    rows = pd.read_csv(tmp_path / "far.csv")
+    rows["frame"] += 1000
+    rows.to_csv(tmp_path / "far.csv", index=False)
+    cases = {"absent.csv": "no table", "other.csv": "not a table", "far.csv": "scan that video again"}
+    for name, word in cases.items():
+        with pytest.raises(VideoError, match=word):
+            extraction.extract(clip, tmp_path / name, Wanted("happy"), tmp_path / "out")
+    with pytest.raises(VideoError, match="is disgust as asked"):
+        extraction.extract(clip, scanned[0], Wanted("disgust", min_confidence=0.99), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_video_without_a_face_has_a_table_all_the_same(tmp_path):
+    path = tmp_path / "empty.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 5, (160, 120))
+    for _ in range(5):
+        writer.write(np.full((120, 160, 3), 90, np.uint8))
+    writer.release()
+    (table, _video) = scan.scan(path, tmp_path / "out", fernb.Recogniser())
+    assert pd.read_csv(table)["track"].isna().tolist() == [True] * 5
+    assert scan.summary(table) == ["5 frames analysed, 5 without a face"]
+
+
+def test_the_commands(clip, tmp_path):
+    run = CliRunner().invoke
+    result = run(main, ["scan", str(clip), "--csv", "--every", "0.5s", "--out", str(tmp_path)])
+    assert result.exit_code == 0 and "person 1" in result.stdout and "s left" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["two.csv"]
+    arguments = [
+        "extract",
+        str(clip),
+        str(tmp_path / "two.csv"),
+        "--emotion",
+        "happiness",
+        "--out",
+        str(tmp_path / "x"),
+    ]
+    assert "contact sheet" in run(main, arguments).stdout
+    assert (
+        "contact sheet" in run(main, ["extract", str(clip), "--emotion", "happy", "--out", str(tmp_path / "y")]).stdout
+    )
+    for bad in (
+        ["scan", "absent.mp4"],
+        ["extract", str(clip), "--emotion", "joy"],
+        ["scan", str(clip), "--every", "x"],
+    ):
+        result = run(main, bad)
+        assert result.exit_code == 1 and result.stderr.strip().splitlines()[-1].startswith("fernb: ")
