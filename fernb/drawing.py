@@ -334,6 +334,7 @@ def shape_eye(who: Identity, au: Muscles, side: int) -> tuple[np.ndarray, np.nda
     x, half = 8.4 * who.eye_distance, 3.0 * who.eye_size
     top = who.eye_size * min(-0.3, -0.96 + moved("upper lid", au, side)[1])
     low = who.eye_size * max(0.1, 1.18 + moved("lower lid", au, side)[1])
+    top += au(43, side) * (low - top)  # a closed eye: the upper lid rests on the lower one
     inner, outer = (x - half, 0.35), (x + half, -0.2)
     upper = curve([inner, (x - half * 0.45, top * 0.88), (x + half * 0.35, top), outer]) * (side, 1)
     lower = curve([inner, (x - half * 0.35, low * 0.85), (x + half * 0.4, low * 0.9), outer]) * (side, 1)

@@ -12,7 +12,7 @@ import math
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -257,18 +257,34 @@ def clip_background(rng: np.random.Generator) -> np.ndarray:
     return ((1 - shoulders) * wall[..., None] * WALL_TINT + shoulders * cloth[..., None] * WALL_TINT).astype(np.float32)
 
 
-def clip_frames(seed: int = config.SEED) -> Iterator[np.ndarray]:
-    """Yield the clip's frames, uint8 RGB ``(480, 640, 3)``."""
+def film(
+    units: Callable[[float], dict[int | str, float]], seconds: float, fps: float = CLIP_FPS, seed: int = config.SEED
+) -> Iterator[np.ndarray]:
+    """Yield frames of the clip's person, uint8 RGB ``(480, 640, 3)``; ``units`` gives the action units of a time."""
     rng = np.random.default_rng(seed)
     wall, light = clip_background(rng), Light(0.25, 0.45, 0.45, 0.06)
     width, height = CLIP_SIZE
-    for index in range(len(CLIP_ORDER) * CLIP_SECONDS * CLIP_FPS):
-        time_s = index / CLIP_FPS
-        head = draw_head(CLIP_PERSON, clip_units(time_s), light, CLIP_SCALE, half=40)
+    for time_s in np.arange(round(seconds * fps)) / fps:
+        head = draw_head(CLIP_PERSON, units(time_s), light, CLIP_SCALE, half=40)
         face, cover = pose_head(head, clip_pose(time_s), CLIP_SCALE, (height, width), (width / 2, height * 0.44))
         picture = wall + cover[..., None] * (face[..., None] * np.float32(SKIN_TINT) - wall)
         picture += rng.normal(0, 0.008, (height, width, 1))
         yield np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def clip_frames(seed: int = config.SEED) -> Iterator[np.ndarray]:
+    """Yield the sample clip's frames, uint8 RGB ``(480, 640, 3)``."""
+    return film(clip_units, len(CLIP_ORDER) * CLIP_SECONDS, seed=seed)
+
+
+def eyes_closed(time_s: float, drowsy_from: float) -> bool:
+    """Say whether the drowsy clip's eyes are closed: short blinks at first, then 1.5 s of every 4 s."""
+    return time_s % 4 < (0.2 if time_s < drowsy_from else 1.5)
+
+
+def drowsy_frames(seconds: float, drowsy_from: float, fps: float = CLIP_FPS) -> Iterator[np.ndarray]:
+    """Yield frames of a person who falls asleep, uint8 RGB ``(480, 640, 3)``; :func:`eyes_closed` is the truth."""
+    return film(lambda time_s: {43: float(eyes_closed(time_s, drowsy_from))}, seconds, fps)
 
 
 def draw_clip(path: str | os.PathLike, labels_path: str | os.PathLike, seed: int = config.SEED) -> None:
