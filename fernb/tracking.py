@@ -1,4 +1,4 @@
-"""Who is who from frame to frame, and a steady probability for each person.
+"""Who is who from frame to frame, and a steady answer for each person.
 
 Taught in notebook 05.
 """
@@ -9,82 +9,112 @@ from typing import NamedTuple
 import numpy as np
 
 from fernb.faces import Detection
+from fernb.smoothing import Raw, Repeater, smoother
+
+LEAST_OVERLAP = -0.25  # distance-IoU of two boxes of one size that lie about a box apart
+TREMBLES = 0.15  # seconds over which a detector's boxes are averaged for place and speed
+LEAST_RATIO = 0.5  # a face does not double or halve its side from one frame to the next
 
 
 class Person(NamedTuple):
-    """Who a face belongs to: number, smoothed probabilities ``(k,)``, frames that the emotion has held."""
+    """Who a face belongs to: number, smoothed probabilities ``(k,)``, shown emotion, frames it has held.
+
+    ``emotion`` is an index into the labels, None while unsure.
+    """
 
     number: int
     probs: np.ndarray
+    emotion: int | None
     held: int
 
 
 @dataclass
 class _Track:
     number: int
-    box: tuple[int, int, int, int]
+    smooth: Raw
+    show: Repeater
+    box: np.ndarray  # centre x, centre y, width, height
     seen_s: float
-    smoothed: np.ndarray | None = field(default=None)
-    emotion: int = -1
-    held: int = 0
+    speed: np.ndarray = field(default_factory=lambda: np.zeros(2))  # pixels per second
+
+    def expected(self, time_s: float) -> np.ndarray:
+        """Return the box where the person should be by now, moving on as before."""
+        return np.concatenate([self.box[:2] + self.speed * (time_s - self.seen_s), self.box[2:]])
+
+    def follow(self, box: np.ndarray, time_s: float) -> None:
+        """Correct place and speed by a detection: an alpha-beta filter (Benedict & Bordner 1962)."""
+        passed, expected = time_s - self.seen_s, self.expected(time_s)
+        if passed > 0:
+            alpha = 1 - np.exp(-passed / TREMBLES)
+            missed = box - expected
+            self.speed += alpha**2 / (2 - alpha) * missed[:2] / passed
+            self.box, self.seen_s = expected + alpha * missed, time_s
 
 
 class Tracker:
     """Gives the faces of successive frames a stable number for each person.
 
-    Faces are matched to the people seen before by the overlap of their boxes, all at once, by
-    the Hungarian method (Kuhn 1955). A person who is out of sight for longer than ``memory``
-    seconds is forgotten; who comes back later counts as new. ``smoothing`` is the time in
-    seconds over which each person's own probabilities are averaged exponentially (0: not).
+    Each person's box is moved on with its speed; faces and people are then matched all at once
+    by the Hungarian method (Kuhn 1955) on distance-IoU (Zheng et al. 2020), so that people who
+    cross or cover each other for a moment keep their numbers. A person who is out of sight for
+    longer than ``memory`` seconds is forgotten; who comes back later counts as new.
+
+    Each person has a smoother of their own: ``kind`` of
+    :data:`fernb.smoothing.SMOOTHERS` over ``smoothing`` seconds. An emotion is shown after it
+    was the likeliest for ``hold`` frames, and not where its probability is below
+    ``unsure_below``. Raises :class:`~fernb.errors.FernbError` for an unknown ``kind``.
     """
 
-    def __init__(self, memory: float = 1.0, smoothing: float = 0.4, least_overlap: float = 0.2):
-        self.memory, self.smoothing, self.least_overlap = memory, smoothing, least_overlap
+    def __init__(
+        self,
+        memory: float = 1.5,
+        smoothing: float = 0.4,
+        kind: str = "exponential",
+        hold: int = 1,
+        unsure_below: float = 0.0,
+    ):
+        smoother(kind, smoothing)  # a wrong kind is told at once, not at the first face
+        self.memory, self.smoothing, self.kind = memory, smoothing, kind
+        self.hold, self.unsure_below = hold, unsure_below
         self._tracks: list[_Track] = []
         self._count = 0
 
     def update(self, faces: list[Detection], probs: np.ndarray, time_s: float) -> list[Person]:
         """Return whose each face of the frame at ``time_s`` is; ``probs`` is ``(n, k)``."""
         self._tracks = [track for track in self._tracks if time_s - track.seen_s <= self.memory]
-        chosen = self._match(faces)
-        answers = []
-        for i, face in enumerate(faces):
-            track = chosen.get(i) or self._new()
-            self._follow(track, face, probs[i], time_s)
-            answers.append(Person(track.number, track.smoothed, track.held))
-        return answers
+        boxes = [np.array([face.x + face.w / 2, face.y + face.h / 2, face.w, face.h]) for face in faces]
+        chosen = self._match(boxes, time_s)
+        people = []
+        for i, box in enumerate(boxes):
+            track = chosen.get(i) or self._new(box, time_s)
+            track.follow(box, time_s)
+            smoothed = track.smooth(probs[i], time_s)
+            emotion = track.show(smoothed)
+            people.append(Person(track.number, smoothed, emotion, track.show.held))
+        return people
 
-    def _match(self, faces: list[Detection]) -> dict[int, _Track]:
+    def _match(self, boxes: list[np.ndarray], time_s: float) -> dict[int, _Track]:
         from scipy.optimize import linear_sum_assignment
 
-        if not faces or not self._tracks:
+        if not boxes or not self._tracks:
             return {}
         known = list(self._tracks)
-        overlap = np.array([[_overlap(face.box, track.box) for track in known] for face in faces])
-        pairs = zip(*linear_sum_assignment(-overlap), strict=True)
-        return {i: known[j] for i, j in pairs if overlap[i, j] >= self.least_overlap}
+        scores = np.array([[_likeness(box, track.expected(time_s)) for track in known] for box in boxes])
+        pairs = zip(*linear_sum_assignment(-scores), strict=True)
+        return {i: known[j] for i, j in pairs if scores[i, j] >= LEAST_OVERLAP}
 
-    def _new(self) -> _Track:
+    def _new(self, box: np.ndarray, time_s: float) -> _Track:
         self._count += 1
-        self._tracks.append(_Track(self._count, (0, 0, 0, 0), 0.0))
+        show = Repeater(self.hold, self.unsure_below)
+        self._tracks.append(_Track(self._count, smoother(self.kind, self.smoothing), show, box, time_s))
         return self._tracks[-1]
 
-    def _follow(self, track: _Track, face: Detection, probs: np.ndarray, time_s: float) -> None:
-        if track.smoothed is None or not self.smoothing:
-            track.smoothed = probs
-        else:
-            keep = np.exp(-(time_s - track.seen_s) / self.smoothing)
-            track.smoothed = (keep * track.smoothed + (1 - keep) * probs).astype(np.float32)
-        emotion = int(track.smoothed.argmax())
-        track.held = track.held + 1 if emotion == track.emotion else 1
-        track.emotion, track.box, track.seen_s = emotion, face.box, time_s
 
-
-def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:
-    """Intersection over union of two boxes ``(x, y, w, h)``."""
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    common = width * height
-    return common / (a[2] * a[3] + b[2] * b[3] - common)
+def _likeness(a: np.ndarray, b: np.ndarray) -> float:
+    """Distance-IoU of two boxes (centre, size): overlap over union, less the distance over the common diagonal."""
+    if min(a[2], b[2]) < LEAST_RATIO * max(a[2], b[2]):
+        return -1.0
+    low, high = np.minimum(a[:2] - a[2:] / 2, b[:2] - b[2:] / 2), np.maximum(a[:2] + a[2:] / 2, b[:2] + b[2:] / 2)
+    common = np.prod(np.clip((a[2:] + b[2:]) - (high - low), 0, None))
+    union = np.prod(a[2:]) + np.prod(b[2:]) - common
+    return float(common / union - ((a[:2] - b[:2]) ** 2).sum() / ((high - low) ** 2).sum())

@@ -6,12 +6,14 @@ Taught in notebook 05.
 
 import csv
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -19,11 +21,16 @@ import numpy as np
 
 from fernb.errors import VideoError
 from fernb.faces import Detection, crop_face, find_faces
+from fernb.fatigue import Fatigue, FatigueMeter, eyes_closed
 from fernb.files import whole_file
-from fernb.images import put_text
+from fernb.images import put_text, read_picture
 from fernb.labels import COLOURS
 from fernb.recogniser import Recogniser
-from fernb.tracking import Tracker
+from fernb.tracking import Person, Tracker
+
+UNSURE = "unsure"
+UNSURE_COLOUR = (160, 160, 160)
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True)
@@ -37,16 +44,25 @@ class Frame:
 
 @dataclass(frozen=True)
 class Reading:
-    """One person in one frame: who, where, and the probabilities ``(k,)``, raw and smoothed.
+    """One person in one frame: who, where, the probabilities ``(k,)`` raw and smoothed, and what is shown.
 
-    ``held`` is the number of analysed frames for which the emotion has been the same.
+    ``emotion`` is an index into the labels, or None while unsure; ``held`` is the number of
+    analysed frames for which it has been the same. ``fatigue`` is None where nobody asked.
     """
 
     track: int
     face: Detection
     probs: np.ndarray
     smoothed: np.ndarray
+    emotion: int | None
     held: int = 1
+    fatigue: Fatigue | None = None
+
+    def shown(self, labels: Sequence[str]) -> tuple[str, float]:
+        """Return the shown emotion's name, ``unsure`` for None, and its smoothed probability."""
+        if self.emotion is None:
+            return UNSURE, float(self.smoothed.max())
+        return labels[self.emotion], float(self.smoothed[self.emotion])
 
 
 @contextmanager
@@ -75,29 +91,93 @@ def open_stream(source: str | os.PathLike | int) -> Iterator[cv2.VideoCapture]:
 
 
 def frames(source: str | os.PathLike | int, every: float = 0, step: int = 1) -> Iterator[Frame]:
-    """Yield the frames of a video or camera: one each ``every`` seconds, or each ``step``-th one.
+    """Yield the frames of a source: one each ``every`` seconds, or each ``step``-th one.
 
-    Times are the container's time stamps, so variable frame rates come out right; a camera's
-    count from its first frame. Raises :class:`~fernb.errors.VideoError`, also for a video
-    without a single frame.
+    ``source`` is a video file, a camera's number, or a folder of pictures, which count as one a
+    second in the order of their names (``img2`` before ``img10``). Times are the container's
+    time stamps, so variable frame rates come out right; a camera's count from its first frame.
+    Raises :class:`~fernb.errors.VideoError`, also for a source without a single frame.
     """
+    folder = not isinstance(source, int) and Path(source).is_dir()
+    index, due = -1, 0.0
+    for index, (time_s, retrieve) in enumerate(_pictures(Path(source)) if folder else _stream(source)):
+        if time_s + 1e-6 < due or index % step:
+            continue
+        rgb = retrieve()
+        if rgb is not None:
+            yield Frame(index, time_s, rgb)
+        if every:
+            due = (time_s + 1e-6) // every * every + every
+    if index < 0:
+        raise VideoError(f"no frame can be read from {source}.")
+
+
+def _stream(source: str | os.PathLike | int) -> Iterator[tuple[float, Callable[[], np.ndarray | None]]]:
     with open_stream(source) as stream:
         start = cv2.getTickCount()
-        index, due = 0, 0.0
-        while stream.grab():
+
+        def retrieve() -> np.ndarray | None:
+            ok, bgr = stream.retrieve()
+            return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB) if ok else None
+
+        while stream.grab():  # decoding is left out for frames that nobody wants
             if isinstance(source, int):
-                time_s = (cv2.getTickCount() - start) / cv2.getTickFrequency()
+                yield (cv2.getTickCount() - start) / cv2.getTickFrequency(), retrieve
             else:
-                time_s = stream.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            if time_s + 1e-6 >= due and index % step == 0:
-                ok, bgr = stream.retrieve()
-                if ok:
-                    yield Frame(index, time_s, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
-                if every:
-                    due = (time_s + 1e-6) // every * every + every
-            index += 1
-        if not index:
-            raise VideoError(f"no frame can be read from {source}.")
+                yield stream.get(cv2.CAP_PROP_POS_MSEC) / 1000, retrieve
+
+
+def _pictures(folder: Path) -> Iterator[tuple[float, Callable[[], np.ndarray]]]:
+    for number, path in enumerate(picture_paths(folder)):
+        yield float(number), partial(read_picture, path)
+
+
+def picture_paths(folder: Path) -> list[Path]:
+    """Return a folder's pictures in the order in which people count: ``img2`` before ``img10``."""
+
+    def natural(path: Path) -> list:
+        return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", path.name)]
+
+    return sorted((path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES), key=natural)
+
+
+class FaceReader:
+    """Finds and names the faces of one frame after the other; it keeps who is who.
+
+    ``tracker`` decides about smoothing; with ``eyes`` each face's eyes are looked for, with
+    ``fatigue`` each person's closed eyes are counted. One reader serves one source.
+    """
+
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        tracker: Tracker | None = None,
+        detector: str = "auto",
+        eyes: bool = False,
+        fatigue: bool = False,
+    ):
+        self.recogniser, self.tracker = recogniser, tracker or Tracker()
+        self.detector, self.eyes, self.fatigue = detector, eyes, fatigue
+        self._meters: dict[int, FatigueMeter] = {}
+
+    def __call__(self, frame: Frame) -> list[Reading]:
+        """Return a reading for each face, largest first; an empty list where there is none."""
+        faces = find_faces(frame.rgb, self.detector, self.eyes)
+        crops = np.array([crop_face(frame.rgb, face) for face in faces], np.uint8).reshape(-1, 48, 48)
+        probs = self.recogniser.predict(crops)
+        people = self.tracker.update(faces, probs, frame.time_s)
+        return [
+            Reading(
+                person.number, face, row, person.probs, person.emotion, person.held, self._fatigue(frame, face, person)
+            )
+            for face, row, person in zip(faces, probs, people, strict=True)
+        ]
+
+    def _fatigue(self, frame: Frame, face: Detection, person: Person) -> Fatigue | None:
+        if not self.fatigue:
+            return None
+        meter = self._meters.setdefault(person.number, FatigueMeter())
+        return meter.update(frame.time_s, eyes_closed(frame.rgb, face))
 
 
 def read_faces(
@@ -106,21 +186,12 @@ def read_faces(
     tracker: Tracker | None = None,
     detector: str = "auto",
     eyes: bool = False,
+    fatigue: bool = False,
 ) -> Iterator[tuple[Frame, list[Reading]]]:
-    """Find and name the faces of each frame; a frame without a face gives an empty list."""
-    tracker = tracker or Tracker()
+    """Find and name the faces of each frame with one :class:`FaceReader`."""
+    reader = FaceReader(recogniser, tracker, detector, eyes, fatigue)
     for frame in stream:
-        faces = find_faces(frame.rgb, detector, eyes)
-        crops = np.array([crop_face(frame.rgb, face) for face in faces], np.uint8).reshape(-1, 48, 48)
-        probs = recogniser.predict(crops)
-        people = tracker.update(faces, probs, frame.time_s)
-        yield (
-            frame,
-            [
-                Reading(person.number, face, row, person.probs, person.held)
-                for face, row, person in zip(faces, probs, people, strict=True)
-            ],
-        )
+        yield frame, reader(frame)
 
 
 # --- the table ---------------------------------------------------------------------------------------
@@ -130,7 +201,8 @@ def columns(labels: Iterable[str]) -> list[str]:
     """Return the columns of the table: one row per face per frame, an empty row where there is no face."""
     labels = list(labels)
     place = ["frame", "time_s", "track", "x", "y", "w", "h", "detector_score", "eyes"]
-    return [*place, *labels, *(f"smoothed_{name}" for name in labels), "emotion", "confidence", "held"]
+    answer = ["emotion", "confidence", "held", "eyes_closed", "fatigue_alarm"]
+    return [*place, *labels, *(f"smoothed_{name}" for name in labels), *answer]
 
 
 class Table:
@@ -153,11 +225,11 @@ class Table:
         """Write the rows of one frame."""
         stamp = [frame.index, f"{frame.time_s:.3f}"]
         for reading in readings:
-            face, best = reading.face, int(reading.smoothed.argmax())
+            face, (emotion, confidence), tired = reading.face, reading.shown(self.labels), reading.fatigue
             probs = [f"{value:.4f}" for value in (*reading.probs, *reading.smoothed)]
-            answer = [self.labels[best], f"{reading.smoothed[best]:.4f}", reading.held]
             place = [reading.track, *face.box, f"{face.score:.3f}", "" if face.eyes is None else len(face.eyes)]
-            self._writer.writerow([*stamp, *place, *probs, *answer])
+            fatigue = ["", ""] if tired is None else [f"{tired.closed_share:.3f}", int(tired.alarm)]
+            self._writer.writerow([*stamp, *place, *probs, emotion, f"{confidence:.4f}", reading.held, *fatigue])
         if not readings:
             self._writer.writerow([*stamp, *[""] * (len(columns(self.labels)) - 2)])
         self._file.flush()
@@ -170,11 +242,15 @@ def annotate(rgb: np.ndarray, readings: list[Reading], labels: tuple[str, ...]) 
     """Return a copy of a frame with each person's box, number, emotion and probability bars."""
     out = rgb.copy()
     for reading in readings:
-        face, best = reading.face, int(reading.smoothed.argmax())
-        colour = _rgb(COLOURS[labels[best]])
+        face, (emotion, confidence) = reading.face, reading.shown(labels)
+        colour = UNSURE_COLOUR if emotion == UNSURE else _rgb(COLOURS[emotion])
         cv2.rectangle(out, (face.x, face.y), (face.x + face.w, face.y + face.h), colour, 2)
-        text = f"{reading.track}: {labels[best]} {reading.smoothed[best]:.0%}"
+        for x, y, w, h in face.eyes or ():
+            cv2.rectangle(out, (x, y), (x + w, y + h), (0, 208, 255), 1)
+        text = f"{reading.track}: {emotion} {confidence:.0%}"
         put_text(out, text, (face.x, max(face.y - 8, 20)), scale=0.8)
+        if reading.fatigue is not None and reading.fatigue.alarm:
+            put_text(out, "eyes closed: tired?", (face.x, min(face.y + face.h + 28, out.shape[0] - 6)), scale=0.8)
         _bars(out, reading, labels)
     return out
 

@@ -77,7 +77,7 @@ def test_the_table_has_a_row_for_each_face_and_for_none(clip, tmp_path):
     rows = pd.read_csv(path)
     assert list(rows.columns) == video.columns(LABELS)
     assert rows["emotion"].isna().tolist() == [False, False, True, True, False, False]
-    assert rows["track"].dropna().tolist() == [1, 1, 2, 2]  # away for more than a second: somebody new
+    assert rows["track"].dropna().tolist() == [1, 1, 1, 1]  # one second away: still the same person
     found = rows.dropna()
     np.testing.assert_allclose(found[list(LABELS)].sum(axis=1), 1, atol=1e-3)
     assert (found["emotion"] == "happy").all()
@@ -85,7 +85,7 @@ def test_the_table_has_a_row_for_each_face_and_for_none(clip, tmp_path):
 
 def reading(x: int, y: int, side: int) -> Reading:
     probs = np.full(7, 1 / 7, np.float32)
-    return Reading(1, Detection(x, y, side, side, 1.0), probs, probs)
+    return Reading(1, Detection(x, y, side, side, 1.0), probs, probs, 0)
 
 
 @pytest.mark.parametrize("box", [(10, 10, 60), (120, 120, 90), (-20, -20, 50), (0, 150, 200)])

@@ -1,0 +1,65 @@
+"""Closed eyes over time: the arithmetic by hand, and a drawn person who falls asleep."""
+
+import numpy as np
+import pytest
+
+from fernb import config, synthetic
+from fernb.faces import find_faces
+from fernb.fatigue import FatigueMeter, eyes_closed
+from fernb.images import read_picture
+
+
+def follow(meter: FatigueMeter, closed: list[bool], fps: float):
+    return [meter.update(step / fps, shut) for step, shut in enumerate(closed)]
+
+
+def test_share_and_spell_by_hand():
+    states = follow(FatigueMeter(window=10), [False, True, True, False, True], fps=2)
+    assert [state.closed_s for state in states] == [0, 0.5, 1.0, 0, 0.5]
+    assert [state.closed_share for state in states] == pytest.approx([0, 1, 1, 2 / 3, 3 / 4])
+
+
+def test_what_left_the_window_is_forgotten():
+    states = follow(FatigueMeter(window=5), [True] * 10 + [False] * 40, fps=5)
+    assert states[9].closed_share == 1 and states[-1].closed_share == 0
+
+
+@pytest.mark.parametrize("fps", [2, 5, 30])
+def test_blinks_give_no_alarm_and_long_spells_do(fps):
+    """Fifteen blinks of 0.2 s a minute are normal; a frame rate below 5 sees some and misses some."""
+    times = np.arange(60 * fps) / fps
+    awake = follow(FatigueMeter(), list((times + 0.01) % 4 < 0.2), fps)
+    assert not any(state.alarm for state in awake[round(10 * fps) :])
+    asleep = follow(FatigueMeter(), list(times > 30), fps)
+    first = next(times[i] for i, state in enumerate(asleep) if state.alarm)
+    assert 31 <= first <= 32
+
+
+def test_a_gap_says_nothing_about_the_eyes():
+    meter = FatigueMeter()
+    meter.update(0.0, True)
+    state = meter.update(20.0, True)
+    assert (state.closed_share, state.closed_s, state.alarm) == (0, 0, False)
+
+
+def test_open_eyes_of_real_people_are_seen():
+    rgb = read_picture(config.SAMPLES / "eileen_collins.jpg")
+    assert not eyes_closed(rgb, find_faces(rgb, "haar")[0])
+
+
+def test_a_drawn_person_who_falls_asleep():
+    fps, drowsy_from = 5, 10
+    meter, right, alarms, times = FatigueMeter(), [], [], []
+    for step, rgb in enumerate(synthetic.drowsy_frames(20, drowsy_from, fps)):
+        time_s = step / fps
+        faces = find_faces(rgb, "haar")
+        if not faces:
+            continue
+        closed = eyes_closed(rgb, faces[0])
+        right.append(closed == synthetic.eyes_closed(time_s, drowsy_from))
+        times.append(time_s)
+        alarms.append(meter.update(time_s, closed).alarm)
+    assert len(times) >= 95 and np.mean(right) > 0.9
+    before = [alarm for time_s, alarm in zip(times, alarms, strict=True) if time_s < drowsy_from]
+    assert not any(before) and any(alarms)  # the first spell of 1.5 s begins at 12 s
+    assert times[alarms.index(True)] < 17
