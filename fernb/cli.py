@@ -1,5 +1,6 @@
 """The command line: ``fernb --help``. Each command imports what it needs when it runs."""
 
+import contextlib
 import json
 import shlex
 import sys
@@ -180,8 +181,6 @@ def _predict_pictures(pictures: tuple[Path, ...], recogniser, as_json: bool) -> 
 
 
 def _predict_set(source: str, recogniser, as_json: bool) -> None:
-    import contextlib
-
     from fernb.data import duplicated, load_faces
     from fernb.evaluation import evaluate, report_lines
 
@@ -198,6 +197,37 @@ def _predict_set(source: str, recogniser, as_json: bool) -> None:
 # --- videos ------------------------------------------------------------------------------------------
 
 
+def _reading_options(command):
+    """Add the options that say how faces are read over time."""
+    for option in reversed(
+        (
+            click.option(
+                "--smoothing", default="exponential", show_default=True, help="none, mean, exponential or hmm."
+            ),
+            click.option("--over", type=float, default=0.4, show_default=True, help="Smooth over so many seconds."),
+            click.option(
+                "--hold", type=click.IntRange(1), default=1, help="Show an emotion once it held for N frames."
+            ),
+            click.option("--unsure-below", type=click.FloatRange(0, 1), help="Default: what the network's tests say."),
+            click.option("--fatigue", is_flag=True, help="Watch for eyes that are closed long or often."),
+            click.option("--model", type=_path, help="A .tflite or .keras network (default: the committed one)."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _reader(smoothing: str, over: float, hold: int, unsure_below: float | None, fatigue: bool, model: Path | None):
+    from fernb.recogniser import Recogniser
+    from fernb.tracking import Tracker
+    from fernb.video import FaceReader
+
+    recogniser = Recogniser(model)
+    least = recogniser.unsure_below if unsure_below is None else unsure_below
+    tracker = Tracker(smoothing=over, kind=smoothing, hold=hold, unsure_below=least)
+    return FaceReader(recogniser, tracker, eyes=fatigue, fatigue=fatigue)
+
+
 @main.command()
 @click.argument("videos", nargs=-1, required=True, type=_path)
 @click.option("--out", type=_path, default=None, help="Default: out/scan.")
@@ -205,17 +235,19 @@ def _predict_set(source: str, recogniser, as_json: bool) -> None:
 @click.option("--csv", "kinds", flag_value="csv", multiple=True, help="Write the table only, or with:")
 @click.option("--video", "kinds", flag_value="video", multiple=True, help="… the annotated video,")
 @click.option("--plot", "kinds", flag_value="plot", multiple=True, help="… the timelines. Without any: all three.")
-@click.option("--model", type=_path, default=None, help="A .tflite or .keras network (default: the committed one).")
-def scan(videos: tuple[Path, ...], out: Path | None, every: str, kinds: tuple[str, ...], model: Path | None) -> None:
-    """Name each person's emotions in VIDEOS: a table, an annotated copy, timelines."""
+@click.option(
+    "--wide", "kinds", flag_value="wide", multiple=True, help="… counts per frame, as older tools wrote them."
+)
+@_reading_options
+def scan(videos: tuple[Path, ...], out: Path | None, every: str, kinds: tuple[str, ...], **reading) -> None:
+    """Name each person's emotions in VIDEOS, or folders of pictures: a table, an annotated copy, timelines."""
     from fernb import scan as scanning
-    from fernb.recogniser import Recogniser
 
-    chosen, recogniser = scanning.sampling(every), Recogniser(model)
+    chosen = scanning.sampling(every)
     out, kinds = out or config.WORKSPACE / "out" / "scan", kinds or ("csv", "video", "plot")
     for video in videos:
         progress = _Progress(video.name)
-        paths = scanning.scan(video, out, recogniser, chosen, kinds, progress)
+        paths = scanning.scan(video, out, _reader(**reading), chosen, kinds, progress)
         progress.end()
         click.echo("\n".join(scanning.summary(paths[0])))
         click.echo("wrote " + ", ".join(map(_short, paths)))
@@ -250,12 +282,13 @@ def extract(video: Path, table: Path | None, emotion: str, out: Path | None, **w
     from fernb import scan as scanning
     from fernb.labels import emotion_name
     from fernb.recogniser import Recogniser
+    from fernb.video import FaceReader
 
     wanted = extraction.Wanted(emotion_name(emotion), **wishes)
     out = out or config.WORKSPACE / "out" / "extract"
     if table is None:
         progress = _Progress(video.name)
-        table = scanning.scan(video, out, Recogniser(), kinds=("csv",), progress=progress)[0]
+        table = scanning.scan(video, out, FaceReader(Recogniser()), kinds=("csv",), progress=progress)[0]
         progress.end()
     paths = extraction.extract(video, table, wanted, out)
     click.echo(f"wrote {len(paths) - 1} faces and a contact sheet into {_short(out)}")
@@ -276,12 +309,16 @@ def preprocess(video: Path, out: Path | None) -> None:
 @main.command()
 @click.option("--source", default="0", help="A camera's number, or a video.", show_default=True)
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=None, help="Stop after so many seconds.")
-def live(source: str, seconds: float | None) -> None:
-    """Name the emotion of a camera or video once a second."""
+@click.option("--csv", "table", type=_path, default=None, help="Write every reading into this table too.")
+@_reading_options
+def live(source: str, seconds: float | None, table: Path | None, **reading) -> None:
+    """Name the emotion of a camera or video once a second; Ctrl-C ends it."""
     from fernb.preprocessing import live_lines
 
-    for line in live_lines(int(source) if source.isdecimal() else Path(source), seconds):
-        click.echo(line)
+    number_or_path = int(source) if source.isdecimal() else Path(source)
+    with contextlib.suppress(KeyboardInterrupt):
+        for line in live_lines(number_or_path, _reader(**reading), seconds, table):
+            click.echo(line)
 
 
 def _short(path: Path) -> str:

@@ -164,6 +164,21 @@ def apply_temperature(probs: np.ndarray, temperature: float) -> np.ndarray:
     return scaled / scaled.sum(1, keepdims=True)
 
 
+def fit_unsure_below(probs: np.ndarray, labels: np.ndarray, least: float = 0.5) -> float:
+    """Return the confidence from which on answers are right in at least the share ``least`` of the cases.
+
+    Accuracy as a function of confidence is fitted by isotonic regression (Zadrozny & Elkan
+    2002). Fit it on the validation set only. 1 where no answer is that good.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    _check(probs, labels)
+    confidence, right = probs.max(1), probs.argmax(1) == labels
+    grid = np.arange(0, 1, 0.01)
+    fitted = IsotonicRegression(out_of_bounds="clip").fit(confidence, right).predict(grid)
+    return float(grid[fitted >= least][0]) if fitted[-1] >= least else 1.0
+
+
 def majority_class_accuracy(train_labels: np.ndarray, test_labels: np.ndarray) -> float:
     """Return the accuracy of always answering the most frequent emotion of the training set."""
     return float((test_labels == np.bincount(train_labels).argmax()).mean())

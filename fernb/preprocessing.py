@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import numpy as np
 from fernb.errors import VideoError
 from fernb.faces import crop_face, find_faces
 from fernb.images import write_picture
-from fernb.recogniser import Recogniser
-from fernb.video import Frame, frames, read_faces
+from fernb.video import FaceReader, Frame, Reading, Table, frames
+
+LIVE_EVERY = 0.2  # seconds between the frames that `fernb live` reads
 
 
 def seconds(source: Path | int) -> Iterator[Frame]:
@@ -51,24 +53,40 @@ def preprocess_video(video: Path, out: Path, say: Callable[[str], None] = print)
     return paths
 
 
-def live_lines(source: Path | int, limit: float | None = None) -> Iterator[str]:
+def live_lines(
+    source: Path | int, reader: FaceReader, limit: float | None = None, table: Path | None = None
+) -> Iterator[str]:
     """Yield what ``fernb live`` prints: once a second the time, the emotion and its probability.
 
-    Times are the wall clock for a camera and the stream's own for a file. The answer is the
-    largest face's; seconds without a face say so.
+    Five frames a second are read, so that each person's answers can be smoothed; all of them go
+    into ``table``, a CSV. Times are the wall clock for a camera and the stream's own for a
+    file. Where several people are in view each has a line with a number; seconds without a
+    face say so.
     """
-    recogniser = Recogniser()
     yield "Reading video stream ..."
-    for frame, readings in read_faces(seconds(source), recogniser):
-        if limit is not None and frame.time_s >= limit:
-            return
-        yield "Preprocessing ..."
-        clock = f"{datetime.now():%H:%M:%S}" if isinstance(source, int) else _clock(frame.time_s)
-        if readings:
-            probs = readings[0].probs  # one reading a second is too few to smooth
-            yield f"{clock}s : {recogniser.labels[probs.argmax()].capitalize()} , {probs.max():.0%}"
-        else:
-            yield f"{clock}s : no face"
+    labels, due = reader.recogniser.labels, 0.0
+    with Table(table, labels) if table else nullcontext() as rows:
+        for frame in frames(source, every=LIVE_EVERY):
+            if limit is not None and frame.time_s >= limit:
+                return
+            readings = reader(frame)
+            if rows:
+                rows.add(frame, readings)
+            if frame.time_s + 1e-6 >= due:
+                due = int(frame.time_s + 1e-6) + 1
+                clock = f"{datetime.now():%H:%M:%S}" if isinstance(source, int) else _clock(frame.time_s)
+                yield "Preprocessing ..."
+                yield from _second(clock, readings, labels)
+
+
+def _second(clock: str, readings: list[Reading], labels: tuple[str, ...]) -> Iterator[str]:
+    if not readings:
+        yield f"{clock}s : no face"
+    for reading in readings:
+        name, confidence = reading.shown(labels)
+        who = f"person {reading.track} : " if len(readings) > 1 else ""
+        tired = " , eyes closed: tired?" if reading.fatigue and reading.fatigue.alarm else ""
+        yield f"{clock}s : {who}{name.capitalize()} , {confidence:.0%}{tired}"
 
 
 def _clock(time_s: float) -> str:

@@ -19,7 +19,8 @@ class Recogniser:
 
     ``path`` is a ``.tflite`` or ``.keras`` file made by ``fernb train`` (default: the committed
     network). Attributes: ``labels``, the emotion of each column, ``sidecar``, the JSON beside
-    the model, and ``path``.
+    the model, ``unsure_below``, the confidence below which the network was wrong more often
+    than right on the validation set (0 where its side-car does not say), and ``path``.
 
     Raises :class:`~fernb.errors.ModelError` where the file or its side-car is missing, broken
     or of another kind.
@@ -31,6 +32,7 @@ class Recogniser:
             raise ModelError(f"there is no model at {self.path}; `fernb train` makes one, or name another.")
         self.sidecar = _read_sidecar(self.path)
         self.labels = tuple(self.sidecar["labels"])
+        self.unsure_below = float(self.sidecar.get("metrics", {}).get("unsure_below", 0.0))
         if self.path.suffix == ".tflite":
             self._run = _litert(self.path)
         elif self.path.suffix == ".keras":

@@ -4,15 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-
 from fernb.errors import FernbError
 from fernb.files import whole_file
-from fernb.recogniser import Recogniser
-from fernb.tracking import Tracker
-from fernb.video import Table, VideoWriter, annotate, fps, frames, open_stream, read_faces
+from fernb.video import FaceReader, Table, VideoWriter, annotate, duration, fps, frames
 
 MOST_PEOPLE = 6  # timelines in one picture
+ENDS = {"csv": ".csv", "video": "_annotated.mp4", "plot": "_timeline.png", "wide": "_counts.csv"}
 
 
 @dataclass(frozen=True)
@@ -37,62 +34,44 @@ def sampling(text: str) -> Sampling:
 def scan(
     source: Path,
     out: Path,
-    recogniser: Recogniser,
+    reader: FaceReader,
     every: Sampling | None = None,
     kinds: tuple[str, ...] = ("csv", "video", "plot"),
     progress: Callable[[float, float], None] | None = None,
 ) -> list[Path]:
-    """Analyse a video and write what ``kinds`` asks for into ``out``; return the paths.
+    """Analyse a video, or a folder of pictures, and write what ``kinds`` asks for into ``out``; return the paths.
 
     ``csv`` is the table of :func:`fernb.video.columns`, always written, row by row, so that a
-    stop half-way leaves what was read; the other two are made beside it. ``video`` is an
-    annotated copy at the source's speed and with its sound; ``plot`` a timeline for each person.
-    ``progress`` is called with the seconds done and the video's length. Raises
-    :class:`~fernb.errors.VideoError` for a video that cannot be read.
+    stop half-way leaves what was read; the others are made beside it. ``video`` is an annotated
+    copy at the source's speed and with its sound, ``plot`` a timeline for each person, ``wide``
+    the counts of :func:`write_counts`. ``progress`` is called with the seconds done and the
+    source's length. Raises :class:`~fernb.errors.VideoError` for a source that cannot be read.
     """
-    every = every or Sampling()
+    every, labels = every or Sampling(), reader.recogniser.labels
     length = duration(source)  # fails before anything is written
-    table_path, video_path, plot_path = (
-        out / f"{source.stem}{end}" for end in (".csv", "_annotated.mp4", "_timeline.png")
-    )
-    stream = read_faces(frames(source, every.seconds, every.step), recogniser, Tracker())
-    with Table(table_path, recogniser.labels) as table:
-        if "video" in kinds:
-            stream = _annotated(stream, video_path, source, recogniser.labels)
+    made = {kind: out / f"{source.stem}{end}" for kind, end in ENDS.items()}
+    stream = ((frame, reader(frame)) for frame in frames(source, every.seconds, every.step))
+    if "video" in kinds:
+        stream = _annotated(stream, made["video"], source, labels)
+    with Table(made["csv"], labels) as table:
         for frame, readings in stream:
             table.add(frame, readings)
             if progress:
                 progress(frame.time_s, length)
     if "plot" in kinds:
-        write_timelines(table_path, plot_path, recogniser.labels)
-    made = {"csv": table_path, "video": video_path, "plot": plot_path}
-    return [
-        table_path,
-        *(path for kind, path in made.items() if kind in kinds and path != table_path and path.exists()),
-    ]
-
-
-def duration(source: Path) -> float:
-    """Return the length of a video in seconds, by its container; 0 where that does not say."""
-    with open_stream(source) as stream:
-        count, rate = stream.get(cv2.CAP_PROP_FRAME_COUNT), stream.get(cv2.CAP_PROP_FPS)
-    return count / rate if rate > 0 and count > 0 else 0.0
+        write_timelines(made["csv"], made["plot"], labels)
+    if "wide" in kinds:
+        write_counts(made["csv"], made["wide"], labels)
+    return [path for kind, path in made.items() if kind == "csv" or (kind in kinds and path.exists())]
 
 
 def _annotated(stream, path: Path, source: Path, labels: tuple[str, ...]):
-    """Pass the stream on and write its annotated copy, repeating frames so that its times stay true."""
-    rate, written = fps(source), 0
-    with VideoWriter(path, rate, sound=source) as writer:
-        before = None
+    """Pass the stream on and write its annotated copy, at the speed and with the sound of the source."""
+    with VideoWriter(path, fps(source), sound=source if source.is_file() else None) as writer:
         for frame, readings in stream:
-            while before is not None and written < round(frame.time_s * rate):
-                writer.add(before)
-                written += 1
-            before = annotate(frame.rgb, readings, labels)
+            writer.add_at(annotate(frame.rgb, readings, labels), frame.time_s)
             yield frame, readings
-        while before is not None and written < max(round(duration(source) * rate), 1):
-            writer.add(before)
-            written += 1
+        writer.fill(duration(source))
 
 
 def write_timelines(table: Path, path: Path, labels: tuple[str, ...]) -> None:
@@ -115,6 +94,23 @@ def write_timelines(table: Path, path: Path, labels: tuple[str, ...]) -> None:
         figure.savefig(temporary)
 
 
+def write_counts(table: Path, path: Path, labels: tuple[str, ...]) -> None:
+    """Write a table in the layout of older tools: a row per frame, how many faces, how many with each emotion.
+
+    The columns are ``frame``, ``face`` and the emotions, capitalised; unsure faces count in
+    ``face`` only.
+    """
+    import pandas as pd
+
+    rows = pd.read_csv(table)
+    counts = pd.crosstab(rows["frame"], rows["emotion"], dropna=False).reindex(
+        index=rows["frame"].unique(), columns=labels, fill_value=0
+    )
+    counts.insert(0, "face", rows.groupby("frame")["track"].count())
+    with whole_file(path) as temporary:
+        counts.rename(columns=str.capitalize).rename(columns={"Face": "face"}).to_csv(temporary)
+
+
 def summary(table: Path) -> list[str]:
     """Return who was seen, for how many analysed frames, and with which emotions, a line each."""
     import pandas as pd
@@ -128,4 +124,8 @@ def summary(table: Path) -> list[str]:
         words = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
         span = f"{own['time_s'].min():.1f}-{own['time_s'].max():.1f} s"
         lines.append(f"person {int(person)}: {len(own)} frames, {span}: {words}")
+        if own["fatigue_alarm"].any():
+            lines.append(
+                f"  eyes closed long or often from {own.loc[own['fatigue_alarm'] == 1, 'time_s'].min():.1f} s on"
+            )
     return lines

@@ -79,6 +79,13 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._count = 0
 
+    def retune(self, smoothing: float, kind: str, unsure_below: float) -> None:
+        """Change the smoothing from the next frame on; people keep their numbers. Raises as the class does."""
+        smoother(kind, smoothing)  # a wrong kind is told before anything changes
+        self.smoothing, self.kind, self.unsure_below = smoothing, kind, unsure_below
+        for track in self._tracks:
+            track.smooth, track.show.unsure_below = smoother(kind, smoothing), unsure_below
+
     def update(self, faces: list[Detection], probs: np.ndarray, time_s: float) -> list[Person]:
         """Return whose each face of the frame at ``time_s`` is; ``probs`` is ``(n, k)``."""
         self._tracks = [track for track in self._tracks if time_s - track.seen_s <= self.memory]

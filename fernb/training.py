@@ -16,7 +16,7 @@ from fernb.augmentation import Augmentation
 from fernb.config import SEED, cores
 from fernb.data import FaceSet, FaceSplits, duplicated
 from fernb.errors import FernbError
-from fernb.evaluation import evaluate, fit_temperature
+from fernb.evaluation import evaluate, fit_temperature, fit_unsure_below
 from fernb.models import FusedBatchNormalization, build_resnet, build_vgg, save_model, write_sidecar
 from fernb.recogniser import Recogniser
 
@@ -165,6 +165,7 @@ def train(
     ``accuracy``, ``val_loss``, ``val_accuracy`` and ``learning_rate``, one value per epoch.
     """
     run.mkdir(parents=True, exist_ok=True)
+    finished = resume and read_history(run / "history.csv") and not any((run / "backup").glob("*"))
     if not resume:
         for stale in [run / "history.csv", run / "best.weights.h5", *(run / "backup").glob("*")]:
             stale.unlink(missing_ok=True)
@@ -172,14 +173,15 @@ def train(
     model = _compiled(recipe, len(splits.classes), bfloat16)
     batches = FaceBatches(splits.train, len(splits.classes), recipe.batch_size, recipe.augmentation, seed)
     val = as_input(splits.val.images), np.eye(len(splits.classes), dtype=np.float32)[splits.val.labels]
-    model.fit(
-        batches,
-        validation_data=val,
-        validation_batch_size=256,
-        epochs=recipe.epochs,
-        callbacks=_callbacks(recipe, run, batches, report),
-        verbose=0,
-    )
+    if not finished:  # Keras removes its backup at the end; fitting again would begin from the start
+        model.fit(
+            batches,
+            validation_data=val,
+            validation_batch_size=256,
+            epochs=recipe.epochs,
+            callbacks=_callbacks(recipe, run, batches, report),
+            verbose=0,
+        )
     if (run / "best.weights.h5").is_file():
         model.load_weights(run / "best.weights.h5")
     return model, read_history(run / "history.csv")
@@ -269,6 +271,7 @@ def publish(
         metrics[name] = evaluate(probs, part.labels, splits.classes, duplicated(part, splits.train))
         if name == "val":
             metrics["temperature"] = fit_temperature(probs, part.labels)
+            metrics["unsure_below"] = fit_unsure_below(probs, part.labels)
     sidecar = recogniser.sidecar | {"metrics": metrics}
     write_sidecar(path, sidecar)
     return path, sidecar

@@ -285,26 +285,57 @@ class VideoWriter:
         self.path, self.fps, self.sound = Path(path), fps, sound
         self._whole = whole_file(self.path)
         self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
+        self._pending: np.ndarray | None = None
+        self._waits = False
+        self._written = 0
 
     def __enter__(self) -> "VideoWriter":
         self._temporary = self._whole.__enter__()
         return self
 
     def add(self, rgb: np.ndarray) -> None:
-        """Append a frame; all frames must have the size of the first one."""
+        """Append a frame; one of another size than the first is fitted into that."""
         if self._writer is None:
-            size = rgb.shape[1::-1]
-            self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter_fourcc(*"mp4v"), self.fps, size)
+            self._size = rgb.shape[1::-1]
+            fourcc = cv2.VideoWriter_fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self._temporary), fourcc, self.fps, self._size)
             if not self._writer.isOpened():
                 raise VideoError(f"OpenCV cannot write the video {self.path.name}.")
-        self._writer.write(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+        self._writer.write(cv2.cvtColor(_fitted(rgb, self._size), cv2.COLOR_RGB2BGR))
+        self._written += 1
+
+    def add_at(self, rgb: np.ndarray, time_s: float) -> None:
+        """Append a frame that is shown from ``time_s`` on: the one before it is repeated until then."""
+        self.fill(time_s)
+        self._pending, self._waits = rgb, True
+
+    def fill(self, time_s: float) -> None:
+        """Repeat the frame that was added last until ``time_s``."""
+        while self._pending is not None and self._written < round(time_s * self.fps):
+            self.add(self._pending)
+            self._waits = False
 
     def __exit__(self, *error) -> None:
+        if self._waits:
+            self.add(self._pending)
         if self._writer is not None:
             self._writer.release()
             if error[0] is None:
                 to_h264(self._temporary, self.sound)
         self._whole.__exit__(*error)
+
+
+def _fitted(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Shrink or grow a picture into ``size`` (w, h), with grey bars where it has another shape."""
+    if rgb.shape[1::-1] == size:
+        return rgb
+    zoom = min(size[0] / rgb.shape[1], size[1] / rgb.shape[0])
+    inner = cv2.resize(rgb, (max(1, round(rgb.shape[1] * zoom)), max(1, round(rgb.shape[0] * zoom))))
+    out = np.full((size[1], size[0], 3), 60, np.uint8)
+    top, left = (size[1] - inner.shape[0]) // 2, (size[0] - inner.shape[1]) // 2
+    out[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
+    return out
 
 
 def to_h264(path: Path, sound: Path | None = None) -> bool:
@@ -326,10 +357,21 @@ def to_h264(path: Path, sound: Path | None = None) -> bool:
 
 
 def fps(source: str | os.PathLike) -> float:
-    """Return the nominal frames per second of a video; 25 where the container does not say."""
+    """Return the nominal frames per second of a video, 25 where the container does not say; of a folder, 1."""
+    if Path(source).is_dir():
+        return 1.0
     with open_stream(source) as stream:
         value = stream.get(cv2.CAP_PROP_FPS)
     return value if 0 < value < 1000 else 25.0
+
+
+def duration(source: str | os.PathLike) -> float:
+    """Return a video's length in seconds, 0 where the container does not say; of a folder, its number of pictures."""
+    if Path(source).is_dir():
+        return float(len(picture_paths(Path(source))))
+    with open_stream(source) as stream:
+        count, rate = stream.get(cv2.CAP_PROP_FRAME_COUNT), stream.get(cv2.CAP_PROP_FPS)
+    return count / rate if rate > 0 and count > 0 else 0.0
 
 
 def contact_sheet(crops: list[np.ndarray], captions: list[str], columns: int = 7, side: int = 120) -> np.ndarray:

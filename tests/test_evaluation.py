@@ -225,3 +225,14 @@ def test_vote_ceiling_by_hand():
 def test_what_does_not_fit_is_one_sentence(call, words):
     with pytest.raises(DataError, match=words):
         call()
+
+
+def test_unsure_below_is_where_answers_become_right_more_often_than_not():
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.2, 1, 4000)
+    probs = np.stack([confidence, 1 - confidence], 1)
+    probs = np.where(probs.max(1, keepdims=True) == probs[:, :1], probs, probs[:, ::-1])
+    labels = (rng.random(4000) > (probs[:, 0] - 0.2)).astype(int)  # right in confidence - 0.2 of the cases
+    assert evaluation.fit_unsure_below(probs, labels) == pytest.approx(0.7, abs=0.05)
+    assert evaluation.fit_unsure_below(probs, np.ones(4000, int)) == 1.0
+    assert evaluation.fit_unsure_below(probs, np.zeros(4000, int)) == 0.0

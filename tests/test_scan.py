@@ -1,6 +1,8 @@
 """Scan and extract: two people at once, honest speed and sound, and the way back from the table to the faces."""
 
+import itertools
 import shutil
+import struct
 import subprocess
 
 import cv2
@@ -10,12 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 import fernb
-from fernb import config, extraction, scan
+from fernb import config, extraction, preprocessing, scan, synthetic
 from fernb.cli import main
 from fernb.errors import FernbError, VideoError
 from fernb.extraction import Wanted
+from fernb.images import write_picture
 from fernb.scan import Sampling
-from fernb.video import frames
+from fernb.tracking import Tracker
+from fernb.video import FaceReader, VideoWriter, frames
 
 ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg")
 
@@ -42,7 +46,9 @@ def clip(tmp_path_factory):
 def scanned(clip, tmp_path_factory):
     out = tmp_path_factory.mktemp("scan")
     seen = []
-    paths = scan.scan(clip, out, fernb.Recogniser(), progress=lambda done, total: seen.append((done, total)))
+    paths = scan.scan(
+        clip, out, FaceReader(fernb.Recogniser()), progress=lambda done, total: seen.append((done, total))
+    )
     assert [path.name for path in paths] == ["two.csv", "two_annotated.mp4", "two_timeline.png"]
     assert len(seen) == 40 and seen[-1] == (pytest.approx(3.9), pytest.approx(4.0))
     return paths
@@ -61,7 +67,7 @@ def test_each_person_has_a_number_of_their_own(scanned):
 
 @pytest.mark.parametrize("every", [Sampling(), Sampling(seconds=0.5), Sampling(step=7)])
 def test_the_annotated_copy_keeps_the_speed(clip, tmp_path, every):
-    paths = scan.scan(clip, tmp_path, fernb.Recogniser(), every, kinds=("video",))
+    paths = scan.scan(clip, tmp_path, FaceReader(fernb.Recogniser()), every, kinds=("video",))
     copy = list(frames(paths[1]))
     assert len(copy) == 40 and copy[-1].time_s == pytest.approx(3.9, abs=0.02)
 
@@ -71,7 +77,7 @@ def test_the_sound_is_kept(clip, tmp_path):
     loud = tmp_path / "loud.mp4"
     sine = ["-f", "lavfi", "-i", "sine=duration=4", "-shortest"]
     subprocess.run(["ffmpeg", "-loglevel", "error", "-i", clip, *sine, "-c:v", "copy", loud], check=True)
-    copy = scan.scan(loud, tmp_path / "out", fernb.Recogniser(), Sampling(step=10), kinds=("video",))[1]
+    copy = scan.scan(loud, tmp_path / "out", FaceReader(fernb.Recogniser()), Sampling(step=10), kinds=("video",))[1]
     probe = ["ffprobe", "-v", "error", "-show_entries", "stream=codec_type", "-of", "csv=p=0", copy]
     assert subprocess.run(probe, capture_output=True, text=True).stdout.split() == ["video", "audio"]
 
@@ -131,9 +137,123 @@ def test_a_video_without_a_face_has_a_table_all_the_same(tmp_path):
     for _ in range(5):
         writer.write(np.full((120, 160, 3), 90, np.uint8))
     writer.release()
-    (table, _video) = scan.scan(path, tmp_path / "out", fernb.Recogniser())
+    (table, _video) = scan.scan(path, tmp_path / "out", FaceReader(fernb.Recogniser()))
     assert pd.read_csv(table)["track"].isna().tolist() == [True] * 5
     assert scan.summary(table) == ["5 frames analysed, 5 without a face"]
+
+
+def test_counts_in_the_old_layout(clip, tmp_path):
+    paths = scan.scan(clip, tmp_path, FaceReader(fernb.Recogniser()), Sampling(step=5), kinds=("wide",))
+    assert [path.name for path in paths] == ["two.csv", "two_counts.csv"]
+    counts = pd.read_csv(paths[1])
+    assert list(counts) == ["frame", "face", "Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral"]
+    assert counts["frame"].tolist() == list(range(0, 40, 5))
+    assert counts["face"].tolist() == [2] * 4 + [1] * 4
+    assert (counts.iloc[:, 2:].sum(axis=1) == counts["face"]).all()
+
+
+def test_a_folder_of_pictures_in_the_order_in_which_people_count(tmp_path):
+    for name in ("img10.png", "img2.png", "img1.jpg", "notes.txt"):
+        if name.endswith("txt"):
+            (tmp_path / name).write_text("no picture")
+        else:
+            picture = fernb.read_picture(config.SAMPLES / "eileen_collins.jpg")
+            write_picture(tmp_path / name, picture if name == "img2.png" else picture[:300, 60:400])
+    paths = scan.scan(tmp_path, tmp_path / "out", FaceReader(fernb.Recogniser()))
+    rows = pd.read_csv(paths[0])
+    assert rows["time_s"].tolist() == [0, 1, 2] and (rows["emotion"] == "happy").all()
+    assert rows["w"][1] == pytest.approx(rows["w"][0], abs=15) and rows["x"][1] > rows["x"][0] + 40  # img2 came second
+    assert len(list(frames(paths[1]))) == 3
+    (tmp_path / "none").mkdir()
+    with pytest.raises(VideoError, match="no frame"):
+        scan.scan(tmp_path / "none", tmp_path / "out", FaceReader(fernb.Recogniser()))
+
+
+def test_unsure_faces_are_named_so_and_not_extracted(clip, tmp_path):
+    reader = FaceReader(fernb.Recogniser(), Tracker(unsure_below=1.0))
+    table = scan.scan(clip, tmp_path, reader, Sampling(step=10), kinds=("csv", "wide"))[0]
+    rows = pd.read_csv(table)
+    assert (rows["emotion"] == "unsure").all() and (rows["confidence"] > 0.2).all()
+    with pytest.raises(VideoError, match="is happy as asked"):
+        extraction.extract(clip, table, Wanted("happy"), tmp_path / "x")
+    assert pd.read_csv(tmp_path / "two_counts.csv").iloc[:, 2:].to_numpy().sum() == 0
+
+
+def test_fatigue_has_its_columns(tmp_path):
+    path = tmp_path / "drowsy.mp4"
+    with VideoWriter(path, 5) as writer:
+        for rgb in synthetic.drowsy_frames(9, 4, 5):
+            writer.add(rgb)
+    reader = FaceReader(fernb.Recogniser(), eyes=True, fatigue=True)
+    table = scan.scan(path, tmp_path, reader, kinds=("csv",))[0]
+    rows = pd.read_csv(table)
+    assert rows["fatigue_alarm"].iloc[:20].sum() == 0 and rows["fatigue_alarm"].iloc[26:].sum() > 0
+    assert rows["eyes_closed"].between(0, 1).all() and rows["eyes"].notna().all()
+    assert "eyes closed long or often from 5." in "\n".join(scan.summary(table))
+
+
+def write_clip(path, codec: str, pictures) -> None:
+    pictures = list(pictures)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 10, pictures[0].shape[1::-1])
+    for picture in pictures:
+        writer.write(np.ascontiguousarray(picture[..., ::-1]))
+    writer.release()
+
+
+def test_portrait_videos_are_turned_upright(clip, tmp_path):
+    """Phones film lying down and set a flag: the matrix in the track's header turns the picture by a quarter."""
+    path, upright = tmp_path / "phone.mp4", (frame.rgb[:240, :400] for frame in itertools.islice(frames(clip), 10))
+    write_clip(path, "mp4v", (cv2.rotate(rgb, cv2.ROTATE_90_COUNTERCLOCKWISE) for rgb in upright))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 40
+    data[at : at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 400 << 16, 0, 1 << 30)
+    path.write_bytes(data)
+    assert next(frames(path)).rgb.shape == (240, 400, 3)
+    paths = scan.scan(path, tmp_path / "out", FaceReader(fernb.Recogniser()), Sampling(step=3))
+    assert pd.read_csv(paths[0]).groupby("frame").size().tolist() == [1] * 4  # the second face is cut through
+    assert next(frames(paths[1])).rgb.shape == (240, 400, 3)
+
+
+@ffmpeg
+def test_odd_sizes_are_read_and_written(clip, tmp_path):
+    path = tmp_path / "odd.mp4"
+    crop = ["-vf", "format=yuv444p,crop=479:239", "-frames:v", "5", "-c:v", "libx264"]
+    subprocess.run(["ffmpeg", "-loglevel", "error", "-i", clip, *crop, path], check=True)
+    assert next(frames(path)).rgb.shape == (239, 479, 3)
+    paths = scan.scan(path, tmp_path / "out", FaceReader(fernb.Recogniser()))
+    assert len(list(frames(paths[1]))) == 5
+
+
+@ffmpeg
+def test_no_frame_is_lost(clip, tmp_path):
+    """The table has as many frames as the decoder counts, for a variable frame rate too."""
+    path = tmp_path / "vfr.mp4"
+    pick = "select='lt(n,10)+not(mod(n,5))'"
+    subprocess.run(["ffmpeg", "-loglevel", "error", "-i", clip, "-vf", pick, "-fps_mode", "vfr", path], check=True)
+    count = ["-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"]
+    for video in (clip, path):
+        decoded = subprocess.run(["ffprobe", "-v", "error", *count, video], capture_output=True, text=True).stdout
+        table = scan.scan(video, tmp_path / "out", FaceReader(fernb.Recogniser()), kinds=("csv",))[0]
+        assert pd.read_csv(table)["frame"].nunique() == int(decoded)
+
+
+def test_a_stop_half_way_leaves_a_readable_table(clip, tmp_path):
+    def stop(done: float, total: float) -> None:
+        if done > 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scan.scan(clip, tmp_path, FaceReader(fernb.Recogniser()), progress=stop)
+    assert pd.read_csv(tmp_path / "two.csv")["time_s"].max() == pytest.approx(1.1)
+    assert [path.name for path in tmp_path.iterdir()] == ["two.csv"]
+
+
+def test_live_names_each_person_and_keeps_a_table(clip, tmp_path):
+    lines = list(preprocessing.live_lines(clip, FaceReader(fernb.Recogniser()), table=tmp_path / "live.csv"))
+    spoken = [line for line in lines if "Preprocessing" not in line]
+    assert spoken[0] == "Reading video stream ..." and sum("person 2" in line for line in spoken) == 2
+    assert "00:00:03s : Happy" in spoken[-1]
+    assert pd.read_csv(tmp_path / "live.csv")["frame"].nunique() == 20
 
 
 def test_the_commands(clip, tmp_path):
