@@ -249,3 +249,34 @@ def timeline(
     ax.set_title(title + (" (strip: the truth)" if len(truth) else ""), fontsize=11)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, reverse=True)
     return ax
+
+
+def smoothing_cost(curves: dict[str, Sequence[tuple[float, float, float]]], ax: "Axes | None" = None) -> "Axes":
+    """Show for each smoother ``(seconds, delay in s, false changes a minute)``: left and low is good."""
+    ax = _axes(ax, (6, 3.2))
+    for name, points in curves.items():
+        seconds, delay, changes = zip(*points, strict=True)
+        (line,) = ax.plot(delay, changes, marker="o", label=name)
+        for x, y, text in zip(delay, changes, seconds, strict=True):
+            if text:
+                note = f"{text:g} s"
+                ax.annotate(note, (x, y), (4, 4), textcoords="offset points", fontsize=7, color=line.get_color())
+    ax.set(xlabel="mean delay after a true change (s)", ylabel="false changes a minute")
+    ax.set_ylim(bottom=0)
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False)
+    return ax
+
+
+def closed_eyes(
+    times: Sequence[float], share: Sequence[float], alarm: Sequence[bool], limit: float, ax: "Axes | None" = None
+) -> "Axes":
+    """Show the share of time with closed eyes over ``times`` in seconds; red where the alarm is on."""
+    ax = _axes(ax, (8, 2.4))
+    ax.plot(times, share, color="#34495e")
+    ax.axhline(limit, color="#7f8c8d", linestyle=":")
+    ax.fill_between(times, 0, 1, where=alarm, color="#e74c3c", alpha=0.25, step="post", label="alarm")
+    ax.set(ylim=(0, max(0.5, *share)), xlim=(min(times), max(times)), xlabel="time (s)", ylabel="share closed")
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.legend(frameon=False, loc="upper left")
+    return ax

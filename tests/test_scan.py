@@ -12,14 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 import fernb
-from fernb import config, extraction, preprocessing, scan, synthetic
+from fernb import config, demo, extraction, preprocessing, scan, synthetic
 from fernb.cli import main
 from fernb.errors import FernbError, VideoError
 from fernb.extraction import Wanted
 from fernb.images import write_picture
 from fernb.scan import Sampling
 from fernb.tracking import Tracker
-from fernb.video import FaceReader, VideoWriter, frames
+from fernb.video import FaceReader, Frame, VideoWriter, frames, read_faces
 
 ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg")
 
@@ -27,18 +27,10 @@ ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg")
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """Four seconds at 10 frames a second: two real people, the camera moving; one leaves at half-time."""
-    left = cv2.resize(fernb.read_picture(config.SAMPLES / "eileen_collins.jpg")[:230, 110:340], (200, 200))
-    right = cv2.resize(fernb.read_picture(config.SAMPLES / "grace_hopper.jpg")[40:390, 90:440], (200, 200))
     path = tmp_path_factory.mktemp("clip") / "two.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (480, 240))
-    for i in range(40):
-        frame = np.full((240, 480, 3), 128, np.uint8)
-        x = round(10 + 8 * np.sin(i / 6))
-        frame[20:220, x : x + 200] = left
-        if i < 20:
-            frame[20:220, 250 + x : 450 + x] = right
-        writer.write(frame[..., ::-1].copy())
-    writer.release()
+    with VideoWriter(path, 10) as writer:
+        for rgb in demo.two_people(4, 10, away=(2, 4)):
+            writer.add(rgb)
     return path
 
 
@@ -169,6 +161,13 @@ def test_a_folder_of_pictures_in_the_order_in_which_people_count(tmp_path):
         scan.scan(tmp_path / "none", tmp_path / "out", FaceReader(fernb.Recogniser()))
 
 
+def test_who_returns_soon_keeps_the_number_and_later_is_new():
+    for away, numbers in (((1, 2), {1, 2}), ((1, 3.5), {1, 2, 3})):
+        stream = (Frame(i, i / 10, rgb) for i, rgb in enumerate(demo.two_people(5, 10, away)))
+        seen = [reading.track for _, readings in read_faces(stream, fernb.Recogniser()) for reading in readings]
+        assert set(seen) == numbers
+
+
 def test_unsure_faces_are_named_so_and_not_extracted(clip, tmp_path):
     reader = FaceReader(fernb.Recogniser(), Tracker(unsure_below=1.0))
     table = scan.scan(clip, tmp_path, reader, Sampling(step=10), kinds=("csv", "wide"))[0]
@@ -202,24 +201,24 @@ def write_clip(path, codec: str, pictures) -> None:
 
 def test_portrait_videos_are_turned_upright(clip, tmp_path):
     """Phones film lying down and set a flag: the matrix in the track's header turns the picture by a quarter."""
-    path, upright = tmp_path / "phone.mp4", (frame.rgb[:240, :400] for frame in itertools.islice(frames(clip), 10))
+    path, upright = tmp_path / "phone.mp4", (frame.rgb[:, :400] for frame in itertools.islice(frames(clip), 10))
     write_clip(path, "mp4v", (cv2.rotate(rgb, cv2.ROTATE_90_COUNTERCLOCKWISE) for rgb in upright))
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4 + 40
     data[at : at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 400 << 16, 0, 1 << 30)
     path.write_bytes(data)
-    assert next(frames(path)).rgb.shape == (240, 400, 3)
+    assert next(frames(path)).rgb.shape == (360, 400, 3)
     paths = scan.scan(path, tmp_path / "out", FaceReader(fernb.Recogniser()), Sampling(step=3))
     assert pd.read_csv(paths[0]).groupby("frame").size().tolist() == [1] * 4  # the second face is cut through
-    assert next(frames(paths[1])).rgb.shape == (240, 400, 3)
+    assert next(frames(paths[1])).rgb.shape == (360, 400, 3)
 
 
 @ffmpeg
 def test_odd_sizes_are_read_and_written(clip, tmp_path):
     path = tmp_path / "odd.mp4"
-    crop = ["-vf", "format=yuv444p,crop=479:239", "-frames:v", "5", "-c:v", "libx264"]
+    crop = ["-vf", "format=yuv444p,crop=639:359", "-frames:v", "5", "-c:v", "libx264"]
     subprocess.run(["ffmpeg", "-loglevel", "error", "-i", clip, *crop, path], check=True)
-    assert next(frames(path)).rgb.shape == (239, 479, 3)
+    assert next(frames(path)).rgb.shape == (359, 639, 3)
     paths = scan.scan(path, tmp_path / "out", FaceReader(fernb.Recogniser()))
     assert len(list(frames(paths[1]))) == 5
 
