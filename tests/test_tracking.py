@@ -127,3 +127,14 @@ def test_likeness_is_symmetric_and_one_for_itself(a, b):
     assert -1 <= _likeness(a, b) <= 1 + 1e-9
     assert _likeness(a, b) == pytest.approx(_likeness(b, a))
     assert _likeness(a, a) == pytest.approx(1)
+
+
+def test_retuning_keeps_the_numbers_and_refuses_what_is_wrong():
+    tracker = Tracker(smoothing=10)
+    tracker.update([at(0)], np.array([HAPPY]), 0.0)
+    with pytest.raises(FernbError, match="magic"):
+        tracker.retune(1, "magic", 0.0)
+    tracker.retune(0, "none", 1.0)
+    (person,) = tracker.update([at(0)], np.array([0.1 * HAPPY + 0.9 * SAD]), 0.1)
+    assert person.number == 1 and person.emotion is None
+    np.testing.assert_allclose(person.probs, [0.1, 0.9], rtol=1e-6)
