@@ -251,16 +251,11 @@ def timeline(
     return ax
 
 
-def smoothing_cost(curves: dict[str, Sequence[tuple[float, float, float]]], ax: "Axes | None" = None) -> "Axes":
-    """Show for each smoother ``(seconds, delay in s, false changes a minute)``: left and low is good."""
+def smoothing_cost(curves: dict[str, Sequence[tuple[float, float]]], ax: "Axes | None" = None) -> "Axes":
+    """Show for each smoother its points ``(delay in s, false changes a minute)``: left and low is good."""
     ax = _axes(ax, (6, 3.2))
     for name, points in curves.items():
-        seconds, delay, changes = zip(*points, strict=True)
-        (line,) = ax.plot(delay, changes, marker="o", label=name)
-        for x, y, text in zip(delay, changes, seconds, strict=True):
-            if text:
-                note = f"{text:g} s"
-                ax.annotate(note, (x, y), (4, 4), textcoords="offset points", fontsize=7, color=line.get_color())
+        ax.plot(*zip(*points, strict=True), marker="o", label=name, alpha=0.85)
     ax.set(xlabel="mean delay after a true change (s)", ylabel="false changes a minute")
     ax.set_ylim(bottom=0)
     ax.grid(alpha=0.3)

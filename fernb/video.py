@@ -28,6 +28,8 @@ from fernb.labels import COLOURS
 from fernb.recogniser import Recogniser
 from fernb.tracking import Person, Tracker
 
+Rect = tuple[int, int, int, int]  # x, y, w, h
+
 UNSURE = "unsure"
 UNSURE_COLOUR = (160, 160, 160)
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
@@ -239,7 +241,7 @@ class Table:
 
 
 def annotate(rgb: np.ndarray, readings: list[Reading], labels: tuple[str, ...]) -> np.ndarray:
-    """Return a copy of a frame with each person's box, number, emotion and probability bars."""
+    """Return a copy of a frame with each person's box, number, emotion, and bars where they cover nobody."""
     out = rgb.copy()
     for reading in readings:
         face, (emotion, confidence) = reading.face, reading.shown(labels)
@@ -251,23 +253,42 @@ def annotate(rgb: np.ndarray, readings: list[Reading], labels: tuple[str, ...]) 
         put_text(out, text, (face.x, max(face.y - 8, 20)), scale=0.8)
         if reading.fatigue is not None and reading.fatigue.alarm:
             put_text(out, "eyes closed: tired?", (face.x, min(face.y + face.h + 28, out.shape[0] - 6)), scale=0.8)
-        _bars(out, reading, labels)
+    taken: list[Rect] = [reading.face.box for reading in readings]
+    for reading in readings:
+        place = _place_bars(reading.face, len(labels), out.shape, taken)
+        if place:
+            taken.append(place)
+            _bars(out, *place[:2], reading, labels)
     return out
 
 
-def _bars(out: np.ndarray, reading: Reading, labels: tuple[str, ...]) -> None:
-    """Draw probability bars beside the box, on the side where there is room."""
-    face, width, step = reading.face, 84, 20
-    left = face.x + face.w + 6
-    if left + width + 84 > out.shape[1]:
-        left = max(face.x - width - 90, 0)
+PANEL_WIDTH, PANEL_STEP = 168, 20  # pixels of the bars, and of one row of them
+
+
+def _place_bars(face: Detection, rows: int, shape: tuple[int, ...], taken: list[Rect]) -> Rect | None:
+    """Return where beside a face its bars cover nobody: right, left, below or above it; None if nowhere."""
+    w, h = PANEL_WIDTH, PANEL_STEP * rows
+    for x, y in (
+        (face.x + face.w + 6, face.y),
+        (face.x - w - 6, face.y),
+        (face.x, face.y + face.h + 6),
+        (face.x, face.y - h - 36),  # above its name
+    ):
+        y = min(max(y, 0), shape[0] - h) if x != face.x else y
+        inside = x >= 0 and y >= 0 and x + w <= shape[1] and y + h <= shape[0]
+        if inside and not any(x < a + c and a < x + w and y < b + d and b < y + h for a, b, c, d in taken):
+            return x, y, w, h
+    return None
+
+
+def _bars(out: np.ndarray, left: int, top: int, reading: Reading, labels: tuple[str, ...]) -> None:
     for i, name in enumerate(labels):
-        top = face.y + i * step
-        panel = out[max(top, 0) : top + step, left : left + width + 84]
+        y = top + i * PANEL_STEP
+        panel = out[y : y + PANEL_STEP, left : left + PANEL_WIDTH]
         panel[:] = panel // 3  # a dark ground keeps text readable on any picture
-        end = left + 80 + round(width * float(reading.smoothed[i]))
-        cv2.rectangle(out, (left + 80, top + 3), (end, top + step - 3), _rgb(COLOURS[name]), -1)
-        cv2.putText(out, name, (left + 3, top + 15), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+        end = left + 80 + round((PANEL_WIDTH - 84) * float(reading.smoothed[i]))
+        cv2.rectangle(out, (left + 80, y + 3), (end, y + PANEL_STEP - 3), _rgb(COLOURS[name]), -1)
+        cv2.putText(out, name, (left + 3, y + 15), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:
