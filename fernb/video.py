@@ -254,6 +254,7 @@ def annotate(rgb: np.ndarray, readings: list[Reading], labels: tuple[str, ...]) 
         if reading.fatigue is not None and reading.fatigue.alarm:
             put_text(out, "eyes closed: tired?", (face.x, min(face.y + face.h + 28, out.shape[0] - 6)), scale=0.8)
     taken: list[Rect] = [reading.face.box for reading in readings]
+    taken += [(reading.face.x, reading.face.y - 32, 240, 32) for reading in readings]  # the names
     for reading in readings:
         place = _place_bars(reading.face, len(labels), out.shape, taken)
         if place:
@@ -272,7 +273,7 @@ def _place_bars(face: Detection, rows: int, shape: tuple[int, ...], taken: list[
         (face.x + face.w + 6, face.y),
         (face.x - w - 6, face.y),
         (face.x, face.y + face.h + 6),
-        (face.x, face.y - h - 36),  # above its name
+        (face.x, face.y - h - 38),  # above its name
     ):
         y = min(max(y, 0), shape[0] - h) if x != face.x else y
         inside = x >= 0 and y >= 0 and x + w <= shape[1] and y + h <= shape[0]

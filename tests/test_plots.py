@@ -40,6 +40,8 @@ ON_AXES = {
     "ladder": lambda ax: plots.ladder([("chance", 1 / 7, None)], ax),
     "detections": lambda ax: plots.detections(RGB, [BOX], ["happy 73%"], ax),
     "timeline": lambda ax: plots.timeline(np.arange(10), PROBS, ax=ax),
+    "smoothing_cost": lambda ax: plots.smoothing_cost({"none": [(0.0, 30.0)]}, ax),
+    "closed_eyes": lambda ax: plots.closed_eyes([0, 1], [0, 0.1], [False, True], 0.15, ax),
 }
 GRIDS = {
     "row": lambda: plots.row({"before": FACES[0], "after": RGB}),
@@ -249,3 +251,16 @@ def test_timeline_without_truth_has_no_strip():
     ax = plots.timeline(np.arange(10), PROBS)
     assert not ax.patches
     assert ax.get_ylim() == (0, 1)
+
+
+def test_smoothing_cost_has_a_line_for_each_smoother():
+    ax = plots.smoothing_cost({"none": [(0.0, 30.0)], "mean": [(0.1, 9.0), (0.3, 2.0)]})
+    assert [line.get_xydata().tolist() for line in ax.lines] == [[[0, 30]], [[0.1, 9], [0.3, 2]]]
+    assert ticks(ax.get_legend().get_texts()) == ["none", "mean"]
+
+
+def test_closed_eyes_marks_the_alarm():
+    ax = plots.closed_eyes([0, 1, 2, 3], [0, 0.1, 0.2, 0.1], [False, False, True, False], 0.15)
+    (alarm,) = ax.collections
+    assert alarm.get_paths()[0].vertices[:, 0].tolist().count(2) > 0
+    assert ax.get_ylim() == (0, 0.5) and ax.get_xlim() == (0, 3)
