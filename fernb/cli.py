@@ -321,6 +321,31 @@ def live(source: str, seconds: float | None, table: Path | None, **reading) -> N
             click.echo(line)
 
 
+# --- attacks -----------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("picture", type=_path)
+@click.option("--to", "emotion", required=True, help="What the network shall say, e.g. sad.")
+@click.option("--eps", type=int, default=None, help="The most by which a pixel may change, of 255. Default: the least.")
+@click.option("--out", type=_path, default=None, help="Default: out/hack.")
+def hack(picture: Path, emotion: str, eps: int | None, out: Path | None) -> None:
+    """Change PICTURE slightly so that the network sees another emotion in it."""
+    from fernb.hack import hack_file
+
+    out = out or config.WORKSPACE / "out" / "hack"
+    report = hack_file(picture, emotion, out, eps, {"command": shlex.join(["fernb", *sys.argv[1:]])})
+    for when in ("before", "after"):
+        answer = report[when]
+        click.echo(f"{when}: {answer['emotion']} {answer['probabilities'][answer['emotion']]:.0%}")
+    change = report["photograph"]
+    click.echo(
+        f"changed {change['pixels_changed']:,} pixels by at most {change['linf']}/255: "
+        f"PSNR {change['psnr']:.1f} dB, SSIM {change['ssim']:.4f}"
+    )
+    click.echo(f"wrote input_image.png, hacked_image.png and hack.json into {_short(out)}")
+
+
 def _short(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
