@@ -346,6 +346,50 @@ def hack(picture: Path, emotion: str, eps: int | None, out: Path | None) -> None
     click.echo(f"wrote input_image.png, hacked_image.png and hack.json into {_short(out)}")
 
 
+# --- neural style ------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("content", type=_path)
+@click.argument("style")
+@click.option("--out", type=_path, default=None, help="A .png or .jpg file (default: out/style/CONTENT_STYLE.png).")
+@click.option("--size", type=int, default=224, show_default=True, help="Pixels on the longer side.")
+@click.option("--strength", type=float, default=1.0, show_default=True, help="Style against content.")
+@click.option("--smooth", type=float, default=1.0, show_default=True, help="Weight of the total variation.")
+@click.option("--keep-colour", is_flag=True, help="Change the luminance only.")
+@click.option("--steps", type=int, default=120, show_default=True)
+@click.option("--optimiser", type=click.Choice(["lbfgs", "adam"]), default="lbfgs", show_default=True)
+@click.option("--features", default="auto", show_default=True, help="auto, vgg19, vgg16, fer or untrained.")
+@click.option("--weights", type=_path, default=None, help="The weight file of the features.")
+def style(content: Path, style: str, out: Path | None, features: str, weights: Path | None, **settings) -> None:
+    """Paint the picture CONTENT in the style of STYLE: a file, or strokes, mosaic, glass, woodcut, dots.
+
+    Ctrl-C ends it early and keeps the picture so far.
+    """
+    from fernb.images import read_picture
+    from fernb.styles import style_picture
+
+    out = out or config.WORKSPACE / "out" / "style" / f"{content.stem}_{Path(style).stem}.png"
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):  # now, not after a minute of work
+        raise FernbError(f"cannot write {out.name}: use a name that ends in .png or .jpg.")
+    pictures = read_picture(content), style_picture(style)
+    from fernb import style_transfer
+    from fernb.style_features import load_features
+
+    sees = load_features(features, weights)
+    click.echo(f"features: {sees.about}")
+
+    def progress(step) -> None:
+        click.echo(f"\rstep {step.number} of {step.steps}, loss {step.losses['total']:.3f}  ", err=True, nl=False)
+
+    result = style_transfer.transfer(*pictures, features=sees, progress=progress, **settings)
+    click.echo("", err=True)
+    if result.stopped:
+        click.echo(f"stopped after {len(result.history)} of {settings['steps']} steps")
+    style_transfer.save(result, out, content=content.name, style=Path(style).name)
+    click.echo(f"wrote {_short(out)} and its .json in {result.seconds:.0f} s")
+
+
 def _short(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
