@@ -57,7 +57,7 @@ def gram_matrix(maps, shift=0.0):
 
 
 def style_loss(gram, wanted):
-    """Return the mean squared difference of ``(n, c, c)`` Gram matrices over the mean square of ``wanted``: ``(n,)``."""
+    """Return the mean squared difference of ``(n, c, c)`` Gram matrices over the mean square of ``wanted``."""
     off = ops.mean(ops.square(gram - wanted), (1, 2))
     return off / (ops.mean(ops.square(wanted), (1, 2)) + 1e-12)
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 keras = pytest.importorskip("keras")
 
-from fernb import cli, config, style_transfer, styles  # noqa: E402
+from fernb import cli, config, style_features, style_transfer, styles  # noqa: E402
 from fernb.errors import FernbError, ModelError, PictureError  # noqa: E402
 from fernb.images import read_picture, write_picture  # noqa: E402
 from fernb.models import build_resnet, build_vgg, portable  # noqa: E402
