@@ -348,7 +348,7 @@ class View {
     drawStrip(this.find(".strip"), engine, this);
     const numbers = live ? engine.rate() : null;
     const parts = numbers ? [`${numbers.rate.toFixed(1)} readings a second`, `${Math.round(numbers.delay)} ms from picture to box`] : [];
-    if (engine.last) parts.push(`${engine.last.recorded} frames recorded`, `${engine.last.snapshots} snapshots`);
+    if (engine.last) parts.push(`recorded frames: ${engine.last.recorded}`, `snapshots: ${engine.last.snapshots}`);
     write(this.find(".numbers"), parts.join(" · "));
   }
 }

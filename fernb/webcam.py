@@ -36,6 +36,7 @@ MOST_SIDE = 4096  # pixels; a small file can hold a picture that fills the memor
 WIDTH = 320  # pixels of the pictures that are read
 RECORDED = 60_000  # frames kept while recording: more than an hour
 SNAPSHOTS = 20
+MEMORY = 3.0  # seconds; a slow kernel answers once a second, and people must keep their numbers
 NO_PICTURE = np.empty((0, 0, 3), np.uint8)
 _FOLDER = Path(__file__).parent
 
@@ -99,7 +100,8 @@ class Webcam(anywidget.AnyWidget):
         self.snapshots: deque[tuple[Frame, list[Reading]]] = deque(maxlen=SNAPSHOTS)
         self._recorded: deque[tuple[Frame, list[Reading]]] = deque(maxlen=RECORDED)
         self._settings = start
-        self._reader = FaceReader(recogniser, Tracker(start.smoothing, unsure_below=start.unsure_below), detector)
+        tracker = Tracker(MEMORY, start.smoothing, start.kind, unsure_below=start.unsure_below)
+        self._reader = FaceReader(recogniser, tracker, detector)
         self._lock = threading.Lock()  # ipykernel answers messages from changing threads
         self._opened = time.monotonic()
         self._count = 0

@@ -60,9 +60,10 @@ def jupyter(folder: Path) -> Iterator[str]:
     own |= {f"JUPYTERLAB_{kind}_DIR": str(home / kind.lower()) for kind in ("SETTINGS", "WORKSPACES")}
     options = [f"--port={port}", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
     options += ["--no-browser", "--LabApp.expose_app_in_browser=True", "--ServerApp.port_retries=0", "--allow-root"]
+    outside = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # figures go into the page
     log = (folder / "jupyter.log").open("w")
     server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *options], env=os.environ | own, stdout=log, stderr=log, cwd=folder
+        [sys.executable, "-m", "jupyterlab", *options], env=outside | own, stdout=log, stderr=log, cwd=folder
     )
     try:
         _wait_for(f"http://127.0.0.1:{port}/api/status?token={token}", server, folder / "jupyter.log")
@@ -91,7 +92,7 @@ def chromium(playwright, folder: Path, camera: Path | None = None, allowed: bool
     if allowed:
         flags += ["--use-fake-ui-for-media-stream"]
     context = playwright.chromium.launch_persistent_context(
-        folder, executable_path=CHROMIUM, args=flags, chromium_sandbox=os.getuid() != 0, viewport=WINDOW
+        folder, executable_path=CHROMIUM, args=flags, viewport=WINDOW
     )
     context.add_init_script(WATCH)
     try:
@@ -123,9 +124,15 @@ def run_notebook(context, address: str, notebook: Path, seconds: float = 40):
     return page
 
 
-def command(page, name: str, **arguments):
+def command(page, name: str) -> None:
     """Run one of JupyterLab's commands, without waiting for its end."""
-    page.evaluate(f"void jupyterapp.commands.execute({name!r}, {json.dumps(arguments)})")
+    page.evaluate("name => void jupyterapp.commands.execute(name)", name)
+
+
+def run_cell(page, index: int) -> None:
+    """Run a cell by its place, without waiting for its end."""
+    page.evaluate("index => { jupyterapp.shell.currentWidget.content.activeCellIndex = index }", index)
+    command(page, "notebook:run-cell")
 
 
 def write_mjpeg(path: Path, pictures: list[np.ndarray]) -> Path:

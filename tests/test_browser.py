@@ -1,0 +1,335 @@
+"""The webcam widget in the real thing: JupyterLab in headless Chromium with a fake camera."""
+
+import io
+import os
+import statistics
+
+import jupyter_browser as lab
+import numpy as np
+import pytest
+from PIL import Image
+
+import fernb
+from fernb import config
+
+if lab.CHROMIUM is None and "CI" not in os.environ:
+    pytest.skip("there is no Chromium; install it to test the webcam widget", allow_module_level=True)
+pytestmark = pytest.mark.xdist_group("browser")  # one server, one browser at a time
+
+WIDGET = "from fernb.webcam import Webcam\nwidget = Webcam(detector='haar')\nwidget"
+SECOND_VIEW = "display(widget)"
+TABLE = "rows = widget.readings()\nprint('rows', len(rows), rows.track.nunique(), len(widget.snapshots))"
+FIGURE = "import time\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nplt.plot([2, 1])\ntime.sleep(1)"
+SLOW = """
+import time
+from fernb.recogniser import Recogniser
+from fernb.webcam import Webcam
+
+class Slow(Recogniser):
+    waits = iter([0, 4])  # seconds
+
+    def predict(self, faces):
+        wait = next(self.waits, 0.3)
+        if not wait:
+            raise ValueError("out of order")
+        time.sleep(wait)
+        return super().predict(faces)
+
+widget = Webcam(Slow(), detector="haar")
+widget
+"""
+
+
+def off_centre() -> np.ndarray:
+    """A 640x480 picture with a real face at the lower left."""
+    picture = np.full((480, 640, 3), (96, 112, 128), np.uint8)
+    face = fernb.read_picture(config.SAMPLES / "eileen_collins.jpg")[:256, 96:352]
+    picture[190:446, 30:286] = face
+    return picture
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lab")
+    lab.write_mjpeg(folder / "still.mjpeg", [off_centre()] * 10)
+    lab.write_notebook(folder / "webcam.ipynb", WIDGET, SECOND_VIEW, TABLE, FIGURE)
+    lab.write_notebook(folder / "one.ipynb", WIDGET)
+    lab.write_notebook(folder / "slow.ipynb", SLOW)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(home):
+    with lab.jupyter(home) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def playwright():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(playwright, home):
+    with lab.chromium(playwright, home / "profile", home / "still.mjpeg") as context:
+        yield context
+
+
+@pytest.fixture(scope="module")
+def shared_page(browser, address, home):
+    return lab.run_notebook(browser, address, home / "webcam.ipynb")
+
+
+@pytest.fixture
+def page(shared_page):
+    """The notebook with the widget shown twice and the camera off."""
+    yield shared_page
+    stop(shared_page)
+    shared_page.evaluate("window.readings.length = 0")
+
+
+def view(page, selector: str, number: int = 0):
+    return page.locator(f".fernb-webcam {selector}").nth(number)
+
+
+def state(page, *states: str, seconds: float = 20) -> str:
+    """Wait until the widget is in one of ``states``; return its words."""
+    wanted = ", ".join(f'.fernb-webcam[data-state="{one}"]' for one in states)
+    page.wait_for_selector(wanted, timeout=1000 * seconds)
+    return view(page, ".state").inner_text()
+
+
+def start(page, readings: int = 3) -> None:
+    view(page, ".start").click()
+    state(page, "running")
+    wait_for_readings(page, readings)
+
+
+def stop(page) -> None:
+    if page.locator('.fernb-webcam[data-state="running"]').count():
+        view(page, ".start").click()
+        state(page, "idle")
+
+
+def wait_for_readings(page, count: int) -> None:
+    page.wait_for_function(f"readings.length >= {count}", timeout=30_000)
+
+
+def picture(locator) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(locator.screenshot())).convert("RGB"))
+
+
+def drawn_box(page) -> np.ndarray:
+    """Left, top, right, bottom of the box's opaque black edge on the overlay."""
+    return np.array(
+        page.evaluate(
+            """() => {
+              const canvas = document.querySelector(".fernb-webcam .stage canvas");
+              const { width, height } = canvas;
+              const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+              let [left, top, right, bottom] = [width, height, 0, 0];
+              for (let i = 0; i < width * height; i++) {
+                if (data[4 * i] + data[4 * i + 1] + data[4 * i + 2] > 20 || data[4 * i + 3] < 250) continue;
+                const [x, y] = [i % width, Math.floor(i / width)];
+                [left, top] = [Math.min(left, x), Math.min(top, y)];
+                [right, bottom] = [Math.max(right, x), Math.max(bottom, y)];
+              }
+              return [left, top, right, bottom];
+            }"""
+        )
+    )
+
+
+def face_on_screen(page) -> np.ndarray:
+    """Left, top, right, bottom of the face in the picture that is on the screen, without the drawing."""
+    page.add_style_tag(content=".fernb-webcam .stage.bare canvas { visibility: hidden }")
+    page.evaluate("document.querySelector('.fernb-webcam .stage').classList.add('bare')")
+    (face,) = fernb.find_faces(picture(view(page, ".stage")), "haar")
+    page.evaluate("document.querySelector('.fernb-webcam .stage').classList.remove('bare')")
+    return np.array([face.x, face.y, face.x + face.w, face.y + face.h])
+
+
+def test_the_camera_starts_only_by_its_button(page):
+    assert "off" in state(page, "idle")
+    assert page.evaluate("[cameras.length, lit()]") == [0, 0]
+    assert "nowhere else" in page.locator(".fernb-webcam").first.inner_text()
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_boxes_lie_on_the_faces(page, mirror):
+    start(page)
+    view(page, ".mirror").set_checked(mirror)
+    wait_for_readings(page, page.evaluate("readings.length") + 3)
+    drawn, seen = drawn_box(page), face_on_screen(page)
+    width = view(page, ".stage").bounding_box()["width"]
+    assert (seen[0] > width / 2) == mirror  # the clip's face is at the left
+    np.testing.assert_allclose(drawn, seen, atol=0.03 * width)
+
+
+def test_it_says_what_it_does_and_what_it_sees(page):
+    start(page, 10)
+    page.wait_for_function("document.querySelector('.fernb-webcam .state').innerText.includes('person ')")
+    assert view(page, ".state").get_attribute("role") == "status"
+    assert "readings a second" in view(page, ".numbers").inner_text()
+    strip = picture(view(page, ".strip"))
+    assert len(np.unique(strip.reshape(-1, 3), axis=0)) > 5  # colours, not an empty chart
+
+
+def test_two_views_share_one_camera(page):
+    asked = page.evaluate("cameras.length")
+    start(page, 6)
+    assert page.locator(".fernb-webcam").count() == 2
+    assert page.evaluate("[cameras.length, lit()]") == [asked + 1, 1]
+    seqs = page.evaluate("readings.map((one) => one.seq)")
+    assert all(seqs.count(seq) == 2 for seq in seqs[2:-2])  # each answer is drawn in both
+    view(page, ".start", 1).click()
+    state(page, "idle")
+    assert page.evaluate("lit()") == 0
+
+
+def test_keys_start_it_and_do_not_delete_the_cell(page):
+    cells = page.locator(".jp-Notebook .jp-CodeCell").count()
+    view(page, ".start").focus()
+    page.keyboard.press("d")
+    page.keyboard.press("d")
+    assert page.locator(".jp-Notebook .jp-CodeCell").count() == cells
+    page.keyboard.press("Space")
+    state(page, "running")
+    wait_for_readings(page, 1)
+    page.keyboard.press("Enter")
+    state(page, "idle")
+    assert page.evaluate("lit()") == 0
+
+
+def test_what_is_recorded_reaches_the_next_cell(page):
+    start(page)
+    view(page, ".record").click()
+    view(page, ".snapshot").click()
+    page.wait_for_function("/recorded frames: [1-9].*snapshots: 1/.test(document.querySelector('.numbers').innerText)")
+    stop(page)
+    lab.run_cell(page, 2)
+    output = page.locator(".jp-CodeCell").nth(2).locator(".jp-OutputArea-output", has_text="rows")
+    words = output.filter(has_not_text="rows 0 0 0").inner_text().split()
+    assert int(words[1]) >= 1 and words[2:] == ["1", "1"]
+
+
+def test_figures_of_other_cells_stay_while_the_camera_runs(page):
+    start(page)
+    lab.run_cell(page, 3)
+    figures = page.locator(".jp-CodeCell").nth(3).locator(".jp-OutputArea-output img")
+    figures.nth(1).wait_for(timeout=20_000)
+    assert figures.count() == 2
+
+
+def test_a_hidden_tab_sends_nothing(page):
+    start(page)
+    page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+    assert "hidden" in state(page, "hidden")
+    page.wait_for_timeout(400)
+    count = page.evaluate("readings.length")
+    page.wait_for_timeout(600)
+    assert page.evaluate("readings.length") == count
+    page.evaluate("delete document.hidden")
+    state(page, "running")
+
+
+def test_a_camera_that_is_taken_away_or_in_use_is_told(page):
+    start(page)
+    page.evaluate("cameras.at(-1).getTracks()[0].dispatchEvent(new Event('ended'))")
+    assert "unplugged" in state(page, "ended")
+    assert page.evaluate("lit()") == 0
+    page.evaluate("""() => {
+      window.ask = navigator.mediaDevices.getUserMedia;
+      navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("busy", "NotReadableError") };
+    }""")
+    view(page, ".start").click()
+    assert "Another program" in state(page, "inuse")
+    page.evaluate("() => { navigator.mediaDevices.getUserMedia = window.ask }")
+    start(page)
+
+
+def test_stop_while_the_browser_asks_releases_the_camera(page):
+    page.evaluate("""() => {
+      window.ask = navigator.mediaDevices.getUserMedia;
+      navigator.mediaDevices.getUserMedia = (wish) =>
+        new Promise((done) => { window.answer = async () => done(await window.ask(wish)) });
+    }""")
+    view(page, ".start").click()
+    assert "Asking" in state(page, "asking")
+    view(page, ".start").click()
+    page.evaluate("answer()")
+    page.wait_for_timeout(300)
+    assert page.evaluate("lit()") == 0
+    state(page, "idle")
+    page.evaluate("() => { navigator.mediaDevices.getUserMedia = window.ask }")
+
+
+def test_running_the_cell_again_and_clearing_its_output_release_the_camera(page):
+    start(page)
+    lab.command(page, "notebook:run-all-cells")
+    page.wait_for_function("lit() === 0")
+    state(page, "idle")
+    page.wait_for_function("document.querySelectorAll('.fernb-webcam').length === 2")
+    start(page)
+    lab.command(page, "notebook:clear-all-cell-outputs")
+    page.wait_for_function("lit() === 0 && !document.querySelector('.fernb-webcam')")
+    lab.command(page, "notebook:run-all-cells")
+    state(page, "idle")
+
+
+def test_a_restart_of_the_kernel_releases_the_camera_and_the_cell_can_run_again(page):
+    start(page)
+    page.evaluate("void jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    assert "Run this cell again" in state(page, "lost")
+    assert page.evaluate("lit()") == 0
+    assert view(page, ".start").is_disabled()
+    page.wait_for_function(lab.READY)
+    lab.command(page, "notebook:run-all-cells")
+    state(page, "idle")
+    start(page)
+    stop(page)
+
+
+def test_closing_the_notebook_releases_the_camera(page):
+    start(page)
+    page.evaluate("jupyterapp.shell.currentWidget.context.save().then(() => jupyterapp.shell.currentWidget.close())")
+    page.wait_for_function("lit() === 0")
+
+
+def test_a_slow_kernel_drops_frames_and_the_delay_stays_bounded(browser, address, home):
+    page = lab.run_notebook(browser, address, home / "slow.ipynb")
+    view(page, ".start").click()
+    page.wait_for_function("document.querySelector('.fernb-webcam .state').innerText.includes('out of order')")
+    assert "busy" in state(page, "slow")
+    state(page, "running")  # and goes on by itself
+    page.evaluate("readings.length = 0")
+    wait_for_readings(page, 12)
+    got = page.evaluate("readings.map(({ seq, at, delay }) => [seq, at, delay])")
+    seqs, times, delays = np.array(got).T
+    assert (np.diff(seqs) == 1).all()  # a frame is sent after the answer to the last one only
+    assert len(got) / ((times[-1] - times[0]) / 1000) < 4  # of the camera's 30 a second
+    assert statistics.median(delays) >= 300
+    assert statistics.median(delays[-5:]) < statistics.median(delays[:5]) + 300  # nothing queues
+    page.close()
+
+
+def test_without_a_camera_it_says_so(playwright, address, home):
+    with lab.chromium(playwright, home / "without") as context:
+        page = lab.run_notebook(context, address, home / "one.ipynb")
+        view(page, ".start").click()
+        assert "No camera was found" in state(page, "nocamera")
+        page.evaluate("Object.defineProperty(window, 'isSecureContext', { value: false })")
+        view(page, ".start").click()
+        assert "secure" in state(page, "insecure")
+
+
+def test_a_refusal_is_told(playwright, address, home):
+    with lab.chromium(playwright, home / "refused", home / "still.mjpeg", allowed=False) as context:
+        page = lab.run_notebook(context, address, home / "one.ipynb")
+        view(page, ".start").click()
+        assert "refused" in state(page, "denied")
+        context.grant_permissions(["camera"])
+        start(page)
