@@ -321,29 +321,49 @@ def live(source: str, seconds: float | None, table: Path | None, **reading) -> N
             click.echo(line)
 
 
-# --- attacks -----------------------------------------------------------------------------------------
+# --- transfer learning -------------------------------------------------------------------------------
 
 
 @main.command()
-@click.argument("picture", type=_path)
-@click.option("--to", "emotion", required=True, help="What the network shall say, e.g. sad.")
-@click.option("--eps", type=int, default=None, help="The most by which a pixel may change, of 255. Default: the least.")
-@click.option("--out", type=_path, default=None, help="Default: out/hack.")
-def hack(picture: Path, emotion: str, eps: int | None, out: Path | None) -> None:
-    """Change PICTURE slightly so that the network sees another emotion in it."""
-    from fernb.hack import hack_file
+@click.option("--backbone", default="MobileNet", show_default=True, help="A network of keras.applications, or own.")
+@click.option("--weights", type=_path, default=None, help="Its weight file (default: look for one, or download it).")
+@click.option("--cut", default=None, help="The layer whose output is used (default: a good one for the backbone).")
+@click.option("--side", type=click.IntRange(32, 512), default=96, show_default=True, help="Pixels that it sees.")
+@click.option("--data", "source", default="auto", help="A path, or auto, fer2013, synthetic.")
+@click.option("--ferplus", is_flag=True, help="Learn the eight emotions of FER+, contempt among them.")
+@click.option("--bottleneck-only", is_flag=True, help="Minutes instead of an hour: no fine-tuning, no network.")
+@click.option("--epochs", type=click.IntRange(1), default=8, show_default=True, help="Of fine-tuning.")
+@click.option("--out", type=_path, default=None, help="Where network and figures go (default: runs/transfer).")
+@click.option("--seed", type=int, default=config.SEED, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+def transfer(
+    backbone: str,
+    weights: Path | None,
+    cut: str | None,
+    side: int,
+    source: str,
+    ferplus: bool,
+    bottleneck_only: bool,
+    epochs: int,
+    out: Path | None,
+    seed: int,
+    resume: bool,
+) -> None:
+    """Teach emotions to a network that has learnt elsewhere, in every way, and compare."""
+    from fernb.backbones import pretrained
+    from fernb.data import ferplus as voted
+    from fernb.data import load_faces
+    from fernb.pretrained import Plan, compare
 
-    out = out or config.WORKSPACE / "out" / "hack"
-    report = hack_file(picture, emotion, out, eps, {"command": shlex.join(["fernb", *sys.argv[1:]])})
-    for when in ("before", "after"):
-        answer = report[when]
-        click.echo(f"{when}: {answer['emotion']} {answer['probabilities'][answer['emotion']]:.0%}")
-    change = report["photograph"]
-    click.echo(
-        f"changed {change['pixels_changed']:,} pixels by at most {change['linf']}/255: "
-        f"PSNR {change['psnr']:.1f} dB, SSIM {change['ssim']:.4f}"
-    )
-    click.echo(f"wrote input_image.png, hacked_image.png and hack.json into {_short(out)}")
+    base = pretrained(backbone, cut, side, weights)
+    splits = load_faces(source)
+    splits = voted(splits) if ferplus else splits
+    run = config.RUNS / "transfer"
+    how = {"command": shlex.join(["fernb", *sys.argv[1:]])}
+    plan = Plan(tune_epochs=epochs, tune=not bottleneck_only, seed=seed)
+    kept = run / f"{base.name}{'_ferplus' if ferplus else ''}"
+    compare(base, splits, kept, out or run, how, plan, resume, click.echo)
+    click.echo(f"wrote {_short(out or run)}")
 
 
 # --- neural style ------------------------------------------------------------------------------------
@@ -388,6 +408,31 @@ def style(content: Path, style: str, out: Path | None, features: str, weights: P
         click.echo(f"stopped after {len(result.history)} of {settings['steps']} steps")
     style_transfer.save(result, out, content=content.name, style=Path(style).name)
     click.echo(f"wrote {_short(out)} and its .json in {result.seconds:.0f} s")
+
+
+# --- attacks -----------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("picture", type=_path)
+@click.option("--to", "emotion", required=True, help="What the network shall say, e.g. sad.")
+@click.option("--eps", type=int, default=None, help="The most by which a pixel may change, of 255. Default: the least.")
+@click.option("--out", type=_path, default=None, help="Default: out/hack.")
+def hack(picture: Path, emotion: str, eps: int | None, out: Path | None) -> None:
+    """Change PICTURE slightly so that the network sees another emotion in it."""
+    from fernb.hack import hack_file
+
+    out = out or config.WORKSPACE / "out" / "hack"
+    report = hack_file(picture, emotion, out, eps, {"command": shlex.join(["fernb", *sys.argv[1:]])})
+    for when in ("before", "after"):
+        answer = report[when]
+        click.echo(f"{when}: {answer['emotion']} {answer['probabilities'][answer['emotion']]:.0%}")
+    change = report["photograph"]
+    click.echo(
+        f"changed {change['pixels_changed']:,} pixels by at most {change['linf']}/255: "
+        f"PSNR {change['psnr']:.1f} dB, SSIM {change['ssim']:.4f}"
+    )
+    click.echo(f"wrote input_image.png, hacked_image.png and hack.json into {_short(out)}")
 
 
 def _short(path: Path) -> str:

@@ -19,24 +19,44 @@ from fernb.errors import FernbError
 from fernb.evaluation import evaluate, fit_temperature, fit_unsure_below
 from fernb.models import FusedBatchNormalization, build_resnet, build_vgg, save_model, write_sidecar
 from fernb.recogniser import Recogniser
+from fernb.targets import class_weights, label_targets, vote_targets
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides a training run, apart from data and seed.
 
-    ``schedule`` is ``cosine`` (linear warm-up over ``warmup`` epochs, then half a cosine down
-    to zero; Loshchilov & Hutter 2017) or ``plateau`` (the rate falls to a third when
-    ``val_loss`` has not fallen for three epochs). Training stops after ``patience`` epochs in
-    which ``val_accuracy`` did not rise.
+    The network: ``network`` is ``vgg`` or ``resnet``, with ``widths``, ``blocks`` a stage,
+    ``squeeze``-and-excitation and ``stochastic_depth`` (resnet only), ``dropout``.
+
+    The task: ``ferplus`` is None for FER2013's seven labels, or a subset of
+    :func:`fernb.data.ferplus` for eight; ``votes`` trains towards FER+'s votes; ``balance``
+    helps rare emotions by ``weights`` in the loss or by ``sampling``; ``focal`` is the gamma of
+    the focal loss (Lin et al. 2017), 0 for cross-entropy.
+
+    The way: ``schedule`` is ``cosine`` (linear warm-up over ``warmup`` epochs, then half a
+    cosine down to zero; Loshchilov & Hutter 2017) or ``plateau`` (the rate falls to a third
+    when ``val_loss`` has not fallen for three epochs). ``mixup`` is the alpha of mixup (Zhang
+    et al. 2018) and ``ema`` the momentum of the averaged weights that are kept (Polyak &
+    Juditsky 1992); 0 turns them off. Training stops after ``patience`` epochs in which
+    ``val_accuracy`` did not rise.
     """
 
     about: str
     network: str = "vgg"
     widths: tuple[int, ...] = (32, 64, 128, 256)
+    blocks: int = 1
+    squeeze: bool = True
+    stochastic_depth: float = 0
     dropout: float = 0.4
     normalise: bool = True
+    ferplus: str | None = None
+    votes: bool = False
+    balance: str | None = None
+    focal: float = 0
     augmentation: Augmentation | None = field(default_factory=Augmentation)
+    mixup: float = 0
+    ema: float = 0
     epochs: int = 40
     batch_size: int = 128
     learning_rate: float = 0.1
@@ -49,8 +69,11 @@ class Recipe:
     def build(self, classes: int) -> keras.Model:
         """Build the network of this recipe for ``classes`` emotions."""
         norm = FusedBatchNormalization if self.normalise else None
-        build = {"vgg": build_vgg, "resnet": build_resnet}[self.network]
-        return build(classes, self.widths, dropout=self.dropout, normalise=norm)
+        if self.network == "resnet":
+            return build_resnet(
+                classes, self.widths, self.blocks, self.squeeze, self.dropout, self.stochastic_depth, norm
+            )
+        return build_vgg(classes, self.widths, dropout=self.dropout, normalise=norm)
 
     def rate(self, epoch: int) -> float:
         """Return the learning rate of ``epoch`` (0-based) under the cosine schedule."""
@@ -58,6 +81,24 @@ class Recipe:
             return self.learning_rate * (epoch + 1) / (self.warmup + 1)
         done = (epoch - self.warmup) / max(1, self.epochs - self.warmup)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """Return a fresh SGD with Nesterov momentum; biases and normalisation are free of weight decay."""
+        optimizer = keras.optimizers.SGD(
+            self.learning_rate,
+            momentum=0.9,
+            nesterov=True,
+            weight_decay=self.weight_decay or None,
+            use_ema=self.ema > 0,
+            ema_momentum=self.ema or 0.99,
+        )
+        if self.weight_decay:
+            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        return optimizer
+
+    def targets(self, faces: FaceSet, classes: tuple[str, ...]) -> np.ndarray:
+        """Return what the network is trained towards, float32 ``(n, k)``."""
+        return vote_targets(faces, classes) if self.votes else label_targets(faces, classes)
 
 
 _PLAIN = Recipe(
@@ -73,6 +114,15 @@ _PLAIN = Recipe(
     weight_decay=0,
     label_smoothing=0,
 )
+_RESNET = Recipe(
+    "Residual with squeeze-and-excitation, 1.3 million parameters: the best that two CPU cores train in hours.",
+    network="resnet",
+    dropout=0.2,
+    augmentation=Augmentation(rotation=12, scale=0.12, shift=0.1, erase=0.2),
+    epochs=60,
+    weight_decay=1e-3,
+    patience=60,
+)
 
 RECIPES = {
     "plain": _PLAIN,
@@ -83,20 +133,33 @@ RECIPES = {
         learning_rate=0.05,
     ),
     "vgg": Recipe(
-        "The committed first network: VGG style, 1.8 million parameters, about an hour on two CPU cores.",
+        "VGG style, 1.8 million parameters, about an hour on two CPU cores.",
         dropout=0.3,
         augmentation=Augmentation(rotation=12, scale=0.12, shift=0.08, erase=0.2),
         epochs=36,
         learning_rate=0.05,
     ),
-    "resnet": Recipe(
-        "Residual with squeeze-and-excitation, 1.3 million parameters: the best that two CPU cores train in hours.",
-        network="resnet",
-        dropout=0.2,
-        augmentation=Augmentation(rotation=12, scale=0.12, shift=0.1, erase=0.2),
-        epochs=60,
-        weight_decay=1e-3,
-        patience=60,
+    "resnet": _RESNET,
+    "wide": replace(
+        _RESNET,
+        about="Twice as wide, two blocks a stage, 300 epochs with mixup and averaged weights: for a GPU.",
+        widths=(64, 128, 256, 512),
+        blocks=2,
+        stochastic_depth=0.1,
+        dropout=0.3,
+        augmentation=Augmentation(),
+        mixup=0.2,
+        ema=0.999,
+        epochs=300,
+        warmup=5,
+        patience=300,
+    ),
+    "ferplus": replace(
+        _RESNET,
+        about="Eight emotions of FER+, towards the distribution of the votes.",
+        ferplus="plurality",
+        votes=True,
+        label_smoothing=0,
     ),
 }
 
@@ -112,32 +175,41 @@ def recipe(name: str, **changes) -> Recipe:
 
 
 class FaceBatches(keras.utils.PyDataset):
-    """Shuffled, augmented batches ``(float32 (b, 48, 48, 1), float32 (b, k))`` of a set of faces.
+    """Shuffled, augmented batches of faces: images float32 ``(b, 48, 48, 1)``, targets ``(b, k)``, weights ``(b,)``.
 
     Order and augmentation depend on ``seed``, ``epoch`` and the batch alone, so a resumed run
-    sees what the unbroken one would have seen.
+    sees what the unbroken one would have seen. ``targets`` is float32 ``(n, k)``.
     """
 
-    def __init__(self, faces: FaceSet, classes: int, batch_size: int, augmentation: Augmentation | None, seed: int):
+    def __init__(self, faces: FaceSet, targets: np.ndarray, recipe: Recipe, seed: int):
         super().__init__()
-        self.faces, self.classes, self.batch_size = faces, classes, batch_size
-        self.augmentation, self.seed = augmentation, seed
+        self.faces, self.targets, self.recipe, self.seed = faces, targets, recipe, seed
+        weights = class_weights(faces.labels, targets.shape[1])[faces.labels]
+        self.weights = weights if recipe.balance == "weights" else np.ones_like(weights)
+        self.chances = weights / weights.sum() if recipe.balance == "sampling" else None
         self.start(epoch=0)
 
     def start(self, epoch: int) -> None:
         """Shuffle for ``epoch``."""
         self.epoch = epoch
-        self.order = np.random.default_rng((self.seed, epoch)).permutation(len(self.faces))
+        rng, n = np.random.default_rng((self.seed, epoch)), len(self.faces)
+        self.order = rng.permutation(n) if self.chances is None else rng.choice(n, n, p=self.chances)
 
     def __len__(self) -> int:
-        return math.ceil(len(self.faces) / self.batch_size)
+        return math.ceil(len(self.faces) / self.recipe.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        images = self.faces.images[rows]
-        if self.augmentation:
-            images = self.augmentation(images, np.random.default_rng((self.seed, self.epoch, index)))
-        return as_input(images), np.eye(self.classes, dtype=np.float32)[self.faces.labels[rows]]
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        size = self.recipe.batch_size
+        rows = self.order[index * size : (index + 1) * size]
+        images, rng = self.faces.images[rows], np.random.default_rng((self.seed, self.epoch, index))
+        if self.recipe.augmentation:
+            images = self.recipe.augmentation(images, rng)
+        inputs, targets = as_input(images), self.targets[rows]
+        if self.recipe.mixup:
+            share, other = np.float32(rng.beta(self.recipe.mixup, self.recipe.mixup)), rng.permutation(len(rows))
+            inputs = share * inputs + (1 - share) * inputs[other]
+            targets = share * targets + (1 - share) * targets[other]
+        return inputs, targets, self.weights[rows]
 
 
 def as_input(images: np.ndarray) -> np.ndarray:
@@ -153,13 +225,15 @@ def train(
     resume: bool = False,
     bfloat16: bool = False,
     report: Callable[[str], None] = print,
+    targets: np.ndarray | None = None,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """Train ``recipe`` on ``splits.train``, choosing the epoch on ``splits.val``.
 
     ``run`` receives the best weights, ``history.csv``, TensorBoard logs and a backup after each
     epoch; with ``resume`` a killed run goes on from that backup. ``bfloat16`` halves the time
     on processors that have such instructions (AVX512-BF16, AMX) and costs time on others.
-    ``report`` takes one line per epoch.
+    ``report`` takes one line per epoch. ``targets`` float32 ``(n, k)`` stand in for the
+    recipe's own, for distillation.
 
     Returns the network with the weights of its best epoch, and the history: lists ``loss``,
     ``accuracy``, ``val_loss``, ``val_accuracy`` and ``learning_rate``, one value per epoch.
@@ -171,8 +245,10 @@ def train(
             stale.unlink(missing_ok=True)
     keras.utils.set_random_seed(seed)
     model = _compiled(recipe, len(splits.classes), bfloat16)
-    batches = FaceBatches(splits.train, len(splits.classes), recipe.batch_size, recipe.augmentation, seed)
-    val = as_input(splits.val.images), np.eye(len(splits.classes), dtype=np.float32)[splits.val.labels]
+    if targets is None:
+        targets = recipe.targets(splits.train, splits.classes)
+    batches = FaceBatches(splits.train, targets, recipe, seed)
+    val = as_input(splits.val.images), label_targets(splits.val, splits.classes)
     if not finished:  # Keras removes its backup at the end; fitting again would begin from the start
         model.fit(
             batches,
@@ -194,15 +270,15 @@ def _compiled(recipe: Recipe, classes: int, bfloat16: bool) -> keras.Model:
         model = recipe.build(classes)
     finally:
         keras.config.set_dtype_policy(before)
-    optimizer = keras.optimizers.SGD(
-        recipe.learning_rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay or None
-    )
-    if recipe.weight_decay:
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
+    if recipe.focal:
+        loss = keras.losses.CategoricalFocalCrossentropy(
+            alpha=1.0, gamma=recipe.focal, label_smoothing=recipe.label_smoothing
+        )
+    else:
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
     # XLA is slower than oneDNN's kernels on a CPU, and the only good way on JAX
     jit = "auto" if keras.backend.backend() == "jax" else False
-    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=jit)
+    model.compile(recipe.optimizer(), loss, metrics=["accuracy"], jit_compile=jit)
     return model
 
 
@@ -213,9 +289,13 @@ def _callbacks(recipe: Recipe, run: Path, batches: FaceBatches, report: Callable
         schedule = keras.callbacks.LearningRateScheduler(recipe.rate)
     else:
         schedule = keras.callbacks.ReduceLROnPlateau("val_loss", factor=1 / 3, patience=3)
+    # the backup wants the weights as trained, the checkpoint their average: that is what is judged and kept
+    averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []
     return [
         keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.start(epoch)),
         schedule,
+        keras.callbacks.BackupAndRestore(run / "backup"),
+        *averaging,
         keras.callbacks.ModelCheckpoint(
             run / "best.weights.h5",
             monitor="val_accuracy",
@@ -228,7 +308,6 @@ def _callbacks(recipe: Recipe, run: Path, batches: FaceBatches, report: Callable
         keras.callbacks.CSVLogger(run / "history.csv", append=bool(history)),
         keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False),
         keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: report(_line(epoch, recipe, logs))),
-        keras.callbacks.BackupAndRestore(run / "backup"),
     ]
 
 

@@ -1,0 +1,217 @@
+"""Makes and measures ``pre_trained_model.keras``: the work behind ``fernb transfer``.
+
+Each *way* of reusing a backbone is fitted on train, chosen on val and looked at on test once,
+with and without augmentation. Taught in notebook 04.
+"""
+
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from fernb import transfer
+from fernb.backbones import Backbone
+from fernb.config import SEED, cores
+from fernb.data import FaceSplits, duplicated
+from fernb.evaluation import evaluate
+from fernb.files import whole_file
+from fernb.training import publish
+
+NAME = "pre_trained_model"
+
+LICENCES = {
+    "MobileNet": "weights learnt from ImageNet by Google, Apache 2.0",
+    "VGG16": "weights learnt from ImageNet by the Visual Geometry Group, Oxford, CC BY 4.0",
+    "ResNet50": "weights learnt from ImageNet by Kaiming He et al., MIT",
+}
+_ELSE = "see keras.io/api/applications"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is done: ``copies`` of each face in augmented features, and epochs of the two phases."""
+
+    grid: int = transfer.GRID
+    copies: int = 3
+    head_epochs: int = 40
+    tune_epochs: int = 8
+    tune: bool = True
+    seed: int = SEED
+
+
+def compare(
+    backbone: Backbone,
+    splits: FaceSplits,
+    run: Path,
+    out: Path,
+    how: dict,
+    plan: Plan | None = None,
+    resume: bool = False,
+    report: Callable[[str], None] = print,
+) -> dict:
+    """Measure every way of reusing ``backbone``; return the results, which ``transfer.json`` in ``out`` holds too.
+
+    ``run`` receives cached features, checkpoints and ``ways.json``; with ``resume`` the ways that
+    are there are not measured again. ``how`` (command) goes into the results. With ``plan.tune``
+    the network that was fine-tuned with augmentation is written to ``out`` as
+    ``pre_trained_model.keras``, with its LiteRT copy, side-car and architecture.
+    """
+    plan = plan or Plan()
+    ways = _Ways(run / "ways.json", resume, report)
+    bench = _Bench(backbone, splits, run, plan, resume, report)
+    for augment in (False, True):
+        for way, hidden in (("logistic regression", 0), ("MLP", 256)):
+            ways.measure(f"{way} on features", augment, lambda a=augment, h=hidden: bench.bottleneck(a, h))
+    for augment in (False, True) if plan.tune else ():
+        folder = out if augment else None
+        ways.measure("fine-tuned", augment, lambda a=augment, f=folder: bench.tuned(a, f, how))
+    result = {
+        **how,
+        "protocol": "fitted on train, epochs chosen by accuracy on val, test looked at once; one forward pass a face",
+        "data": {"source": splits.source, "digest": splits.digest},
+        **describe(backbone, plan),
+        "hardware": f"{keras.backend.backend()} on {cores()} CPU cores, {platform.machine()}, other jobs beside it",
+        "ways": ways.rows,
+    }
+    name = "transfer" if len(splits.classes) == 7 else "transfer_ferplus"
+    _write_json(out / f"{name}.json", result)
+    return result
+
+
+def describe(backbone: Backbone, plan: Plan) -> dict:
+    """Return in plain values which backbone is used how, and whose weights these are."""
+    side = [layer.height for layer in backbone.model.layers if layer.name == "resize"]
+    return {
+        "backbone": backbone.name,
+        "cut": backbone.cut,
+        "side": side[0] if side else backbone.model.input_shape[1],
+        "grid": plan.grid,
+        "weights": backbone.weights,
+        "licence": LICENCES.get(backbone.name, _ELSE) if "ImageNet" in backbone.weights else "MIT, as fernb",
+        "seed": plan.seed,
+        "copies_of_a_face_in_augmented_features": plan.copies,
+    }
+
+
+class _Ways:
+    """Rows of the comparison, kept in a file so that a stopped run loses at most one."""
+
+    def __init__(self, path: Path, resume: bool, report: Callable[[str], None]):
+        self.path, self.report = path, report
+        self.rows = json.loads(path.read_text(encoding="utf-8")) if resume and path.is_file() else []
+
+    def measure(self, way: str, augment: bool, work: Callable[[], dict]) -> None:
+        known = [row for row in self.rows if (row["way"], row["augmentation"]) == (way, augment)]
+        if not known:
+            known = [{"way": way, "augmentation": augment} | work()]
+            self.rows += known
+            _write_json(self.path, self.rows)
+        row = known[0]
+        self.report(
+            f"{way}{', augmented' if augment else ''}: val {row['val_accuracy']:.2%}, "
+            f"test {row['test']['accuracy']:.2%}, {row['minutes']:.1f} minutes"
+        )
+
+
+@dataclass
+class _Bench:
+    backbone: Backbone
+    splits: FaceSplits
+    run: Path
+    plan: Plan
+    resume: bool
+    report: Callable[[str], None]
+
+    def features(self, part: str, augment: bool = False) -> transfer.Features:
+        faces = self.splits.parts()[part]
+        if augment:
+            faces = transfer.augmented(faces, self.plan.copies, seed=self.plan.seed)
+        return transfer.bottleneck_features(
+            self.backbone, faces, self.plan.grid, self.run / "features", _Lines(f"features of {part}", self.report)
+        )
+
+    def head(self, augment: bool, hidden: int) -> tuple[keras.Model, float, int]:
+        """Return a fitted head, the seconds that its features and itself took, and its epochs."""
+        train, val = self.features("train", augment), self.features("val")
+        start = time.perf_counter()
+        head = transfer.build_head(train.values.shape[1], len(self.splits.classes), hidden)
+        history = transfer.fit_head(head, train, val, self.plan.head_epochs, seed=self.plan.seed)
+        return head, train.seconds + val.seconds + time.perf_counter() - start, len(history["loss"])
+
+    def bottleneck(self, augment: bool, hidden: int) -> dict:
+        head, seconds, epochs = self.head(augment, hidden)
+        probs = {part: transfer.answers(head, self.features(part).values) for part in ("val", "test")}
+        size = transfer.attach(self.backbone, head, self.plan.grid).count_params()
+        return self.row(probs, seconds, size, head, epochs)
+
+    def tuned(self, augment: bool, out: Path | None, how: dict) -> dict:
+        head, seconds, _ = self.head(augment, 256)
+        start = time.perf_counter()
+        recipe = transfer.FineTuning(
+            network=self.backbone.name,
+            first=transfer.FIRST_TUNED.get(self.backbone.name),
+            epochs=self.plan.tune_epochs,
+            augmentation=transfer.GENTLE if augment else None,
+        )
+        run = self.run / ("tuned_augmented" if augment else "tuned")
+        model, history, recipe = transfer.fine_tune(
+            self.backbone, head, self.splits, run, recipe, self.plan.seed, self.resume, self.report
+        )
+        seconds += time.perf_counter() - start
+        probs = {part: transfer.answers(model, self.splits.parts()[part].images) for part in ("val", "test")}
+        if out:
+            how = how | describe(self.backbone, self.plan) | {"minutes": round(seconds / 60, 1)}
+            path, _ = publish(model, history, self.splits, replace(recipe, start=None), out / f"{NAME}.keras", how)
+            write_architecture(model, path)
+        return self.row(probs, seconds, model.count_params(), model, len(history["loss"]))
+
+    def row(self, probs: dict, seconds: float, parameters: int, learner: keras.Model, epochs: int) -> dict:
+        val, test = self.splits.val, self.splits.test
+        figures = evaluate(probs["test"], test.labels, self.splits.classes, duplicated(test, self.splits.train))
+        return {
+            "parameters": parameters,
+            "learnt_parameters": sum(int(np.prod(w.shape)) for w in learner.trainable_weights),
+            "epochs_run": epochs,
+            "minutes": round(seconds / 60, 2),
+            "val_accuracy": float((probs["val"].argmax(1) == val.labels).mean()),
+            "val_confidence": float(probs["val"].max(1).mean()),
+            "test": {key: value for key, value in figures.items() if key != "confusion"},
+        }
+
+
+class _Lines:
+    """Says at each fifth of a long work how far it is."""
+
+    def __init__(self, what: str, report: Callable[[str], None]):
+        self.what, self.report, self.said = what, report, 0
+
+    def __call__(self, done: int, total: int) -> None:
+        if done * 5 // total > self.said:
+            self.said = done * 5 // total
+            self.report(f"{self.what}: {done:,} of {total:,} faces")
+
+
+def write_architecture(model: keras.Model, path: Path) -> Path:
+    """Write the layers of ``model``, a line each, beside the file ``path``; return the new file's path."""
+    lines = [f"{model.name}: {model.count_params():,} parameters", ""]
+    lines.append(f"{'layer':<24}{'kind':<22}{'output':<22}{'parameters':>12}  learns")
+    for layer in model.layers:
+        shape = " x ".join(map(str, layer.output.shape[1:]))
+        learns = "yes" if layer.trainable_weights else "no" if layer.weights else ""
+        lines.append(
+            f"{layer.name:<24}{type(layer).__name__:<22}{shape:<22}{layer.count_params():>12,}  {learns}".rstrip()
+        )
+    path = path.with_name(f"{path.stem}_architecture.txt")
+    with whole_file(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def _write_json(path: Path, content) -> None:
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
