@@ -275,3 +275,39 @@ def closed_eyes(
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.legend(frameon=False, loc="upper left")
     return ax
+
+
+def ways(rows: Sequence[tuple[str, float, int, float | None]]) -> "Figure":
+    """Show ``(name, accuracy, learnt parameters, minutes or None)`` of several networks as three columns of bars."""
+    figure, axes = plt.subplots(1, 3, figsize=(11, 0.42 * len(rows) + 1), dpi=DPI, layout="constrained", sharey=True)
+    kinds = (
+        ("accuracy", "{:.1%}", "#2980b9"),
+        ("learnt parameters", "{:,.0f}", "#7f8c8d"),
+        ("minutes", "{:.1f}", "#e67e22"),
+    )
+    for number, (ax, (name, form, colour)) in enumerate(zip(axes, kinds, strict=True), 1):
+        values = [row[number] for row in rows]
+        ax.barh(range(len(rows)), [0 if value is None else value for value in values], color=colour)
+        for i, value in enumerate(values):
+            ax.text(value or 0, i, " unknown" if value is None else " " + form.format(value), va="center", fontsize=9)
+        ax.set_xlim(0, 1.35 * max(value or 0 for value in values))
+        ax.set_xticks([])
+        ax.set_title(name, fontsize=10)
+        ax.spines[["top", "right", "bottom"]].set_visible(False)
+    axes[0].set_yticks(range(len(rows)), [row[0] for row in rows])
+    axes[0].invert_yaxis()
+    return figure
+
+
+def confidences(groups: dict[str, np.ndarray], bins: int = 20) -> "Figure":
+    """Show for each named ``probs`` ``(n, k)`` how certain the answers are: their largest probability."""
+    figure, axes = plt.subplots(
+        1, len(groups), figsize=(3.2 * len(groups), 2.4), dpi=DPI, layout="constrained", sharey=True, squeeze=False
+    )
+    for ax, (name, probs) in zip(axes[0], groups.items(), strict=True):
+        ax.hist(np.max(probs, 1), bins=bins, range=(0, 1), color="#34495e", weights=np.full(len(probs), 1 / len(probs)))
+        ax.set(xlim=(0, 1), xlabel="probability of the answer")
+        ax.set_title(name, fontsize=10)
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes[0, 0].set_ylabel("faces")
+    return figure
