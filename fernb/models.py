@@ -98,14 +98,17 @@ def build_resnet(
     blocks: int = 1,
     squeeze: bool = True,
     dropout: float = 0.3,
-    normalise: type[layers.Layer] = layers.BatchNormalization,
+    stochastic_depth: float = 0,
+    normalise: type[layers.Layer] | None = layers.BatchNormalization,
     name: str = "resnet",
 ) -> keras.Model:
     """Build a residual network (He et al. 2016) with a 3×3 stem for 48×48 grey faces.
 
     Each stage has ``blocks`` basic blocks of two 3×3 convolutions; every stage but the first
     begins by halving the picture. With ``squeeze`` each block weighs its channels by
-    squeeze-and-excitation (Hu et al. 2018). Global average pooling and a softmax end it.
+    squeeze-and-excitation (Hu et al. 2018). ``stochastic_depth`` is how often the deepest block
+    is skipped in training (Huang et al. 2016); shallower ones are skipped less. Global average
+    pooling and a softmax end it.
     """
     inputs = keras.Input(INPUT_SHAPE, name="face")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs)
@@ -113,7 +116,8 @@ def build_resnet(
     for stage, width in enumerate(widths, 1):
         for block in range(1, blocks + 1):
             stride = 2 if stage > 1 and block == 1 else 1
-            x = _residual(x, width, stride, squeeze, normalise, f"stage{stage}_block{block}")
+            skip = stochastic_depth * ((stage - 1) * blocks + block) / (len(widths) * blocks)
+            x = _residual(x, width, stride, squeeze, skip, normalise, f"stage{stage}_block{block}")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
@@ -121,13 +125,14 @@ def build_resnet(
     return keras.Model(inputs, outputs, name=name)
 
 
-def _residual(x, width: int, stride: int, squeeze: bool, normalise: type[layers.Layer], name: str):
+def _residual(x, width: int, stride: int, squeeze: bool, skip: float, normalise: type[layers.Layer] | None, name: str):
     shortcut = x
     if stride > 1 or x.shape[-1] != width:
         if stride > 1:  # averaging loses less than a strided 1×1 convolution (He et al. 2019)
             shortcut = layers.AveragePooling2D(stride, name=f"{name}_shortcut_pool")(shortcut)
-        shortcut = layers.Conv2D(width, 1, use_bias=False, name=f"{name}_shortcut")(shortcut)
-        shortcut = normalise(name=f"{name}_shortcut_norm")(shortcut)
+        shortcut = layers.Conv2D(width, 1, use_bias=normalise is None, name=f"{name}_shortcut")(shortcut)
+        if normalise:
+            shortcut = normalise(name=f"{name}_shortcut_norm")(shortcut)
     x = _convolution(x, width, normalise, f"{name}_conv1", stride)
     x = _convolution(x, width, normalise, f"{name}_conv2", activate=False)
     if squeeze:
@@ -135,6 +140,10 @@ def _residual(x, width: int, stride: int, squeeze: bool, normalise: type[layers.
         weights = layers.Dense(max(8, width // 8), activation="relu", name=f"{name}_excite1")(weights)
         weights = layers.Dense(width, activation="sigmoid", name=f"{name}_excite2")(weights)
         x = layers.Multiply(name=f"{name}_scale")([x, weights])
+    if skip:
+        x = layers.Dropout(skip, noise_shape=(None, 1, 1, 1), name=f"{name}_skip")(
+            x
+        )  # all of a face's branch or nothing
     x = layers.Add(name=f"{name}_add")([x, shortcut])
     return layers.Activation("relu", name=f"{name}_relu")(x)
 

@@ -9,8 +9,10 @@ import pytest
 from fernb import training
 from fernb.augmentation import Augmentation
 from fernb.data import FaceSet, make_splits
-from fernb.errors import FernbError
+from fernb.errors import DataError, FernbError
+from fernb.labels import EMOTIONS, EMOTIONS_8
 from fernb.saliency import grad_cam
+from fernb.targets import label_targets, taught_targets, vote_targets
 
 
 @pytest.fixture(scope="module")
@@ -49,17 +51,32 @@ def test_cosine_rises_then_falls_to_almost_nothing():
 
 def test_batches_depend_on_seed_and_epoch_alone(splits):
     def batches(seed, epoch):
-        made = training.FaceBatches(splits.train, 7, 20, Augmentation(), seed)
+        recipe = replace(TINY, augmentation=Augmentation(), batch_size=20, mixup=0.3)
+        made = training.FaceBatches(splits.train, label_targets(splits.train, splits.classes), recipe, seed)
         made.start(epoch)
         return [made[i] for i in range(len(made))]
 
     first, again, later = batches(1, 4), batches(1, 4), batches(1, 5)
-    assert [len(x) for x, _ in first] == [20, 20, 20, 4]
-    for (x, y), (x2, y2) in zip(first, again, strict=True):
-        np.testing.assert_array_equal(x, x2)
-        np.testing.assert_array_equal(y, y2)
-    assert any((x != x2).any() for (x, _), (x2, _) in zip(first, later, strict=True))
-    assert np.concatenate([y for _, y in first]).sum(0).tolist()[:2] == [32, 32]
+    assert [len(batch[0]) for batch in first] == [20, 20, 20, 4]
+    for batch, same in zip(first, again, strict=True):
+        for array, array2 in zip(batch, same, strict=True):
+            np.testing.assert_array_equal(array, array2)
+    assert any((batch[0] != other[0]).any() for batch, other in zip(first, later, strict=True))
+    targets = np.concatenate([batch[1] for batch in first])
+    np.testing.assert_allclose(targets.sum(1), 1, rtol=1e-5)
+    np.testing.assert_allclose(targets.sum(0)[:2], [32, 32], atol=6)
+    assert ((targets > 0.01) & (targets < 0.99)).any()  # mixed
+
+
+def test_rare_emotions_are_drawn_or_weighted_up(splits):
+    rare = splits.train.take(np.concatenate([np.flatnonzero(splits.train.labels == 0), [1, 3]]))
+    targets = label_targets(rare, splits.classes)
+    drawn = training.FaceBatches(rare, targets, replace(TINY, balance="sampling"), 1)
+    assert 4 < (rare.labels[drawn.order] == 1).sum() < 20 and len(drawn.order) == len(rare)
+    weighted = training.FaceBatches(rare, targets, replace(TINY, balance="weights"), 1)
+    plain = training.FaceBatches(rare, targets, TINY, 1)
+    assert weighted.weights[rare.labels == 1].min() == pytest.approx(4 * weighted.weights[rare.labels == 0].max())
+    assert weighted.weights.mean() == pytest.approx(1) and (plain.weights == 1).all()
 
 
 def test_augmentation_keeps_shape_and_can_be_nothing():
@@ -120,3 +137,50 @@ def test_without_resume_an_old_run_is_forgotten(splits, tmp_path):
     _, history = training.train(splits, replace(TINY, epochs=1), tmp_path, report=quiet)
     assert len(history["loss"]) == 1
     assert training.read_history(tmp_path / "nothing.csv") == {}
+
+
+def test_a_finished_run_is_published_again_without_training(splits, tmp_path):
+    first, _ = training.train(splits, TINY, tmp_path, report=quiet)
+    lines = []
+    second, history = training.train(splits, TINY, tmp_path, resume=True, report=lines.append)
+    assert not lines and len(history["loss"]) == 3
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"network": "resnet", "stochastic_depth": 0.2, "blocks": 2},
+        {"ema": 0.9, "mixup": 0.2},
+        {"focal": 2.0, "balance": "weights"},
+        {"network": "resnet", "squeeze": False, "normalise": False},
+    ],
+    ids=str,
+)
+def test_every_lever_trains_and_keeps_its_best_epoch(splits, tmp_path, changes):
+    model, history = training.train(splits, replace(TINY, **changes), tmp_path, report=quiet)
+    probs = model.predict(training.as_input(splits.val.images), verbose=0)
+    assert (probs.argmax(1) == splits.val.labels).mean() == pytest.approx(max(history["val_accuracy"]), abs=1e-6)
+
+
+def test_targets_from_a_teacher_stand_in_for_the_labels(splits, tmp_path):
+    labels = label_targets(splits.train, splits.classes)
+    upside_down = taught_targets(labels, [labels[:, [1, 0, 2, 3, 4, 5, 6]]], share=1.0, temperature=1.0)
+    model, _ = training.train(splits, replace(TINY, epochs=6), tmp_path, report=quiet, targets=upside_down)
+    probs = model.predict(training.as_input(splits.train.images), verbose=0)
+    assert (probs.argmax(1) == 1 - splits.train.labels).mean() > 0.9
+
+
+def test_votes_become_distributions():
+    votes = np.zeros((3, 10), np.uint8)
+    votes[0, [0, 4, 9]] = 3, 1, 6  # angry, sad, not a face
+    votes[1, 8] = 10  # unknown only: falls back to the label
+    votes[2, [6, 7]] = 5, 5  # neutral, contempt
+    faces = FaceSet(np.zeros((3, 48, 48), np.uint8), np.array([0, 2, 6]), votes)
+    seven, eight = vote_targets(faces, EMOTIONS), vote_targets(faces, EMOTIONS_8)
+    np.testing.assert_allclose(seven[0], [0.75, 0, 0, 0, 0.25, 0, 0])
+    np.testing.assert_allclose(seven[1], np.eye(7)[2])
+    np.testing.assert_allclose([seven[2, 6], eight[2, 6], eight[2, 7]], [1, 0.5, 0.5])
+    with pytest.raises(DataError, match="no FER\\+ votes"):
+        vote_targets(FaceSet(faces.images, faces.labels), EMOTIONS)
