@@ -20,7 +20,7 @@ const TEXT = {
   noanswer: "The kernel did not answer for 30 seconds, so the camera is off. Start it again when the kernel is free.",
   lost: "The kernel was restarted or has stopped, so the camera is off. Run this cell again.",
   denied: "The browser refused the camera. Allow it for this page (the sign near the address), then start again.",
-  nocamera: "No camera was found. Plug one in and start again, or use fernb.explorers.upload() with a photograph.",
+  nocamera: "No camera was found. Plug one in and start again, or use fernb.explorers.PhotoUpload() with a photograph.",
   inuse: "Another program uses the camera. Close it, then start again.",
   insecure: "Browsers give the camera to secure pages only: open JupyterLab by https, or on localhost (SSH tunnel).",
   ended: "The camera was unplugged or taken away. Start again.",
