@@ -121,20 +121,38 @@ def fetch() -> None:
 @click.option("--seed", type=int, default=config.SEED, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @click.option("--bfloat16", is_flag=True, help="Twice as fast on processors with AVX512-BF16 or AMX.")
-def train(recipe: str, source: str, out: Path | None, epochs: int | None, seed: int, resume: bool, bfloat16: bool):
+@click.option("--teacher", "teachers", type=_path, multiple=True, help="Learn from this network's answers too.")
+def train(
+    recipe: str,
+    source: str,
+    out: Path | None,
+    epochs: int | None,
+    seed: int,
+    resume: bool,
+    bfloat16: bool,
+    teachers: tuple[Path, ...],
+) -> None:
     """Train a network; the epoch is chosen on the validation part."""
-    from fernb.data import load_faces
+    from fernb.data import ferplus, load_faces
+    from fernb.recogniser import Recogniser
+    from fernb.targets import taught_targets
     from fernb.training import publish
     from fernb.training import recipe as named
     from fernb.training import train as fit
 
     chosen = named(recipe, **({"epochs": epochs} if epochs else {}))
+    taught = [Recogniser(path) for path in teachers]  # a wrong path is told before hours of work
     splits = load_faces(source)
+    if chosen.ferplus:
+        splits = ferplus(splits, chosen.ferplus)
+    targets = chosen.targets(splits.train, splits.classes)
+    if taught:
+        targets = taught_targets(targets, [teacher.predict(splits.train.images) for teacher in taught])
     out = out or config.RUNS / recipe
-    model, history = fit(splits, chosen, out, seed, resume, bfloat16, click.echo)
+    model, history = fit(splits, chosen, out, seed, resume, bfloat16, click.echo, targets)
     how = {"command": shlex.join(["fernb", *sys.argv[1:]]), "recipe": recipe, "seed": seed, "bfloat16": bfloat16}
     path, sidecar = publish(model, history, splits, chosen, out / f"{recipe}.keras", how)
-    for part in ("val", "test"):
+    for part in ("val", "test", "test_flip"):
         figures = sidecar["metrics"][part]
         click.echo(f"{part}: {figures['accuracy']:.2%} of {figures['n']:,} faces")
     click.echo(f"wrote {_short(path)}, its .tflite copy and its .json")
@@ -144,21 +162,24 @@ def train(recipe: str, source: str, out: Path | None, epochs: int | None, seed: 
 @click.argument("pictures", nargs=-1, type=_path)
 @click.option("--data", "source", default=None, help="Test on this data set (default: auto).")
 @click.option("--model", type=_path, default=None, help="A .tflite or .keras network (default: the committed one).")
+@click.option("--flip", is_flag=True, help="Average each face and its mirror image.")
+@click.option("--ferplus", "subset", default=None, help="Test on FER+'s eight emotions: plurality, majority …")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def predict(pictures: tuple[Path, ...], source: str | None, model: Path | None, as_json: bool) -> None:
+def predict(
+    pictures: tuple[Path, ...], source: str | None, model: Path | None, flip: bool, subset: str | None, as_json: bool
+) -> None:
     """Name the emotions in PICTURES; without any, test the network on a data set."""
     from fernb.recogniser import Recogniser
 
-    if pictures and source:
+    if pictures and (source or subset):
         raise click.UsageError("give pictures or --data, not both.")
-    recogniser = Recogniser(model)
     if pictures:
-        _predict_pictures(pictures, recogniser, as_json)
+        _predict_pictures(pictures, Recogniser(model), flip, as_json)
     else:
-        _predict_set(source or "auto", recogniser, as_json)
+        _predict_set(source or "auto", model, flip, subset, as_json)
 
 
-def _predict_pictures(pictures: tuple[Path, ...], recogniser, as_json: bool) -> None:
+def _predict_pictures(pictures: tuple[Path, ...], recogniser, flip: bool, as_json: bool) -> None:
     from fernb.faces import crop_face, find_faces
     from fernb.images import read_picture
 
@@ -169,7 +190,7 @@ def _predict_pictures(pictures: tuple[Path, ...], recogniser, as_json: bool) -> 
         if not faces and not as_json:
             click.echo(f"{path}: no face found")
         for face in faces:
-            probs = recogniser.predict(crop_face(rgb, face)[None])[0]
+            probs = recogniser.predict(crop_face(rgb, face)[None], flip)[0]
             emotion = recogniser.labels[probs.argmax()]
             table = dict(zip(recogniser.labels, probs.round(4).tolist(), strict=True))
             answers.append({"picture": str(path), "box": face.box, "emotion": emotion, "probabilities": table})
@@ -180,18 +201,23 @@ def _predict_pictures(pictures: tuple[Path, ...], recogniser, as_json: bool) -> 
         click.echo(json.dumps(answers, indent=1))
 
 
-def _predict_set(source: str, recogniser, as_json: bool) -> None:
-    from fernb.data import duplicated, load_faces
+def _predict_set(source: str, model: Path | None, flip: bool, subset: str | None, as_json: bool) -> None:
+    from fernb.data import duplicated, ferplus, load_faces
     from fernb.evaluation import evaluate, report_lines
+    from fernb.recogniser import Recogniser
 
     with contextlib.redirect_stdout(sys.stderr):  # the first line of the answer is the accuracy
         splits = load_faces(source)
-    probs = recogniser.predict(splits.test.images)
+    if subset:
+        splits = ferplus(splits, subset)
+    recogniser = Recogniser(model, seven=not subset)
+    probs = recogniser.predict(splits.test.images, flip)
     report = evaluate(probs, splits.test.labels, recogniser.labels, duplicated(splits.test, splits.train))
     if as_json:
         click.echo(json.dumps({"data": splits.source, "model": recogniser.path.name} | report, indent=1))
     else:
-        click.echo("\n".join([*report_lines(report), f"data: {splits.source}; network: {recogniser.path.name}"]))
+        how = "with flip" if flip else "one forward pass"
+        click.echo("\n".join([*report_lines(report), f"data: {splits.source}; network: {recogniser.path.name}; {how}"]))
 
 
 # --- videos ------------------------------------------------------------------------------------------
@@ -330,7 +356,7 @@ def live(source: str, seconds: float | None, table: Path | None, **reading) -> N
 @click.option("--cut", default=None, help="The layer whose output is used (default: a good one for the backbone).")
 @click.option("--side", type=click.IntRange(32, 512), default=96, show_default=True, help="Pixels that it sees.")
 @click.option("--data", "source", default="auto", help="A path, or auto, fer2013, synthetic.")
-@click.option("--ferplus", is_flag=True, help="Learn the eight emotions of FER+, contempt among them.")
+@click.option("--ferplus", is_flag=True, help="Learn the eight emotions of FER+.")
 @click.option("--bottleneck-only", is_flag=True, help="Minutes instead of an hour: no fine-tuning, no network.")
 @click.option("--epochs", type=click.IntRange(1), default=8, show_default=True, help="Of fine-tuning.")
 @click.option("--out", type=_path, default=None, help="Where network and figures go (default: runs/transfer).")
@@ -361,7 +387,7 @@ def transfer(
     run = config.RUNS / "transfer"
     how = {"command": shlex.join(["fernb", *sys.argv[1:]])}
     plan = Plan(tune_epochs=epochs, tune=not bottleneck_only, seed=seed)
-    kept = run / f"{base.name}{'_ferplus' if ferplus else ''}"
+    kept = run / f"{base.name}-{base.digest[:8]}-{splits.digest[:8]}"
     compare(base, splits, kept, out or run, how, plan, resume, click.echo)
     click.echo(f"wrote {_short(out or run)}")
 
