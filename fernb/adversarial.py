@@ -125,6 +125,8 @@ def pgd(
     time where only success counts. ``faces`` uint8 ``(n, 48, 48)``; returns uint8.
     """
     faces, targets, low, high = _start(faces, targets, eps)
+    if not len(faces):
+        return faces.astype(np.uint8)
 
     def pull(change: np.ndarray, rows: np.ndarray):
         return victim.pull(faces[rows] + change, targets[rows])
@@ -169,6 +171,8 @@ def minimum_l2(victim: Victim, faces: np.ndarray, targets: np.ndarray, steps: in
     brought there comes back unchanged. ``faces`` uint8 ``(n, 48, 48)``; returns uint8.
     """
     faces, targets, low, high = _start(faces, targets, 255)
+    if not len(faces):
+        return faces.astype(np.uint8)
     radius = rate = None
     change, best, exact = (np.zeros(faces.shape, np.float32) for _ in range(3))
     least = np.full(len(faces), np.inf)

@@ -1,0 +1,200 @@
+"""Happy faces made Sad: how often, by how little, and against Foolbox on the same faces and network.
+
+    python benchmarks/attacks.py [--data DATA] [--model FILE.keras] [--faces 300] [--without-foolbox]
+
+Needs FER2013, and ``pip install foolbox`` for the comparison. All faces that the network rightly
+calls happy on PrivateTest are attacked for ``bulk.json``; a fixed sample of ``--faces`` of them
+for ``attacks.json``. Success is what the LiteRT copy says of the PNG files read back from disk.
+About half an hour on two free CPU cores. Writes into ``results/hack_cnn/``.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import fernb
+from fernb import config
+from fernb.adversarial import GAP, Victim, fgsm, lead, measures, minimum_l2, pgd
+from fernb.data import load_faces
+from fernb.evaluation import wilson
+from fernb.faces import crop_face, whole
+from fernb.files import whole_file
+from fernb.images import read_picture, write_picture
+from fernb.recogniser import Recogniser
+
+OUT = config.RESULTS / "hack_cnn"
+HAPPY, SAD = fernb.EMOTIONS.index("happy"), fernb.EMOTIONS.index("sad")
+EPS = (1, 2, 4, 8)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="fer2013")
+    parser.add_argument("--model", type=Path, default=config.DEFAULT_MODEL.with_suffix(".keras"))
+    parser.add_argument("--faces", type=int, default=300)
+    parser.add_argument("--without-foolbox", action="store_true")
+    options = parser.parse_args()
+    fernb.setup(tf=True)
+    from fernb.models import load_model
+
+    model = load_model(options.model)
+    victim, recogniser = Victim(model), Recogniser(options.model.with_suffix(".tflite"))
+    splits = load_faces(options.data)
+    faces = rightly_happy(splits.test, recogniser)
+    sample = faces[np.random.default_rng(config.SEED).permutation(len(faces))[: options.faces]]
+    about = {
+        "command": shlex.join(["python", "benchmarks/attacks.py", *sys.argv[1:]]),
+        "data": {"source": splits.source, "digest": splits.digest, "part": "PrivateTest"},
+        "network": options.model.name,
+        "hardware": "CPU, other work running beside it, so seconds are rough",
+        "success": "the LiteRT copy calls the PNG read back from disk sad",
+    }
+    save("bulk.json", about | {"about": "happy to sad"} | bulk(victim, recogniser, faces))
+    compare(victim, recogniser, model, sample, about, options.without_foolbox)
+
+
+def rightly_happy(test, recogniser: Recogniser) -> np.ndarray:
+    """The faces of a set that are labelled happy and called happy."""
+    faces = test.images[test.labels == HAPPY]
+    return faces[recogniser.predict(faces).argmax(1) == HAPPY]
+
+
+def answers(faces: np.ndarray, recogniser: Recogniser) -> np.ndarray:
+    """What the network says of faces that went to disk as PNG and came back: ``(n, k)``."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "face.png"
+        back = []
+        for face in faces:
+            write_picture(path, face)
+            rgb = read_picture(path)
+            back.append(crop_face(rgb, whole(rgb)))
+    return recogniser.predict(np.array(back))
+
+
+def bulk(victim: Victim, recogniser: Recogniser, faces: np.ndarray) -> dict:
+    """The share of faces that PGD and FGSM make sad within each bound, on all faces."""
+    rates = {}
+    done = np.zeros(len(faces), bool)
+    hacked = faces.copy()
+    for eps in EPS:
+        start = time.monotonic()
+        hacked[~done] = pgd(victim, faces[~done], SAD, eps, steps=40, until=5 * GAP)  # a narrower bound holds here too
+        done = answers(hacked, recogniser).argmax(1) == SAD
+        once = answers(fgsm(victim, faces, SAD, eps), recogniser).argmax(1) == SAD
+        rates[str(eps)] = {
+            "pgd": rate(done),
+            "fgsm": rate(once),
+            "largest_change": int(np.abs(hacked.astype(int) - faces).max()),
+            "seconds": round(time.monotonic() - start),
+        }
+        print(eps, rates[str(eps)], flush=True)
+    return {"n": len(faces), "rates": rates}
+
+
+def rate(success: np.ndarray) -> dict:
+    return {"rate": float(success.mean()), "interval": wilson(success.sum(), len(success)), "n": len(success)}
+
+
+def compare(victim: Victim, recogniser: Recogniser, model, faces: np.ndarray, about: dict, alone: bool) -> None:
+    """Minimum-norm attacks side by side; the file is written after each, for the slow ones may be stopped."""
+    rows = {}
+
+    def enter(name: str, attacked: np.ndarray, seconds: float) -> None:
+        rows[name] = row(faces, attacked, recogniser) | {"seconds": round(seconds)}
+        print(name, rows[name], flush=True)
+        save("attacks.json", about | {"n": len(faces), "attacks": rows})
+
+    start = time.monotonic()
+    ours = minimum_l2(victim, faces, np.full(len(faces), SAD), steps=100)
+    enter("fernb minimum_l2, 100 steps", ours, time.monotonic() - start)
+    if alone:
+        return
+    for name, attack in foolbox_attacks().items():
+        start = time.monotonic()
+        exact = run_foolbox(attack, model, faces)
+        seconds = time.monotonic() - start
+        enter(f"{name}, rounded", round_to_grid(exact), seconds)
+        enter(f"{name}, stretched until its rounding succeeds", stretched(victim, faces, exact), seconds)
+
+
+def foolbox_attacks() -> dict:
+    from foolbox import attacks
+
+    return {
+        "Foolbox DDN, 100 steps": attacks.DDNAttack(steps=100),
+        "Foolbox C&W, 4 x 100 steps": attacks.L2CarliniWagnerAttack(
+            binary_search_steps=4, steps=100, stepsize=0.01, initial_const=1.0
+        ),
+    }
+
+
+def run_foolbox(attack, model, faces: np.ndarray) -> np.ndarray:
+    """Return the attack's pictures as floats ``(n, 48, 48)`` in 0..255, before any rounding."""
+    import tensorflow as tf
+    from foolbox import TensorFlowModel
+    from foolbox.criteria import TargetedMisclassification
+
+    from fernb.adversarial import without_softmax
+
+    if not hasattr(np, "find_common_type"):  # Foolbox 3.3.4 asks for it, NumPy 2 no longer has it
+        np.find_common_type = lambda array_types, scalar_types: np.result_type(*array_types)
+    network = without_softmax(model)
+    logits = tf.function(lambda pictures: network(pictures * 255.0, training=False), reduce_retracing=True)
+    target = TensorFlowModel(logits, bounds=(0, 1), device="cpu")
+    results = []
+    for start in range(0, len(faces), 64):
+        part = tf.constant(faces[start : start + 64, ..., None] / 255, tf.float32)
+        criterion = TargetedMisclassification(tf.fill([len(part)], SAD))
+        results.append(attack.run(target, part, criterion).numpy()[..., 0] * 255)
+    return np.concatenate(results)
+
+
+def round_to_grid(pictures: np.ndarray) -> np.ndarray:
+    return np.rint(pictures).clip(0, 255).astype(np.uint8)
+
+
+def stretched(victim: Victim, faces: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """The other library's change, lengthened as little as its rounding needs: a help that it does not give itself."""
+    result, todo = round_to_grid(exact), np.ones(len(faces), bool)
+    for factor in np.arange(1, 2, 0.01):
+        tried = round_to_grid(faces[todo] + factor * (exact[todo] - faces[todo]))
+        there = lead(victim.logits(tried), np.full(len(tried), SAD)) > GAP
+        numbers = np.flatnonzero(todo)[there]
+        result[numbers], todo[numbers] = tried[there], False
+        if not todo.any():
+            break
+    return result
+
+
+def row(faces: np.ndarray, attacked: np.ndarray, recogniser: Recogniser) -> dict:
+    """Success on disk, and the size of the change; the median counts a failure as infinite."""
+    probs = answers(attacked, recogniser)
+    success = probs.argmax(1) == SAD
+    each = [measures(*pair) for pair in zip(faces, attacked, strict=True)]
+    l2 = np.where(success, [one["l2"] for one in each], np.inf)
+    middle = float(np.median(l2))
+    return {
+        "success": rate(success),
+        "median_l2": middle if np.isfinite(middle) else None,
+        "median_l2_of_successes": float(np.median(l2[success])) if success.any() else None,
+        "median_linf": float(np.median([one["linf"] for one in each])),
+        "median_pixels_changed": float(np.median([one["pixels_changed"] for one in each])),
+        "median_psnr": float(np.median([one["psnr"] for one in each])),
+        "median_ssim": float(np.median([one["ssim"] for one in each])),
+        "median_probability": float(np.median(probs[:, SAD])),
+    }
+
+
+def save(name: str, result: dict) -> None:
+    with whole_file(OUT / name) as temporary:
+        temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
