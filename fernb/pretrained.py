@@ -155,7 +155,7 @@ class _Bench:
         recipe = transfer.FineTuning(
             network=self.backbone.name,
             first=transfer.FIRST_TUNED.get(self.backbone.name),
-            epochs=self.plan.tune_epochs,
+            epochs=self.plan.tune_epochs if augment else -(-self.plan.tune_epochs // 2),  # it overfits sooner
             augmentation=transfer.GENTLE if augment else None,
         )
         run = self.run / ("tuned_augmented" if augment else "tuned")

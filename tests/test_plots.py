@@ -48,6 +48,8 @@ GRIDS = {
     "face_grid": lambda: plots.face_grid(FACES, LABELS, PROBS),
     "learning_curves": lambda: plots.learning_curves(HISTORY, "a run", best_epoch=1),
     "weight_maps": lambda: plots.weight_maps(np.zeros((7, 48, 48))),
+    "ways": lambda: plots.ways([("frozen", 0.5, 7000, 1.5), ("from scratch", 0.6, 9000, None)]),
+    "confidences": lambda: plots.confidences({"a": PROBS, "b": PROBS[:1]}),
 }
 
 
@@ -264,3 +266,30 @@ def test_closed_eyes_marks_the_alarm():
     (alarm,) = ax.collections
     assert alarm.get_paths()[0].vertices[:, 0].tolist().count(2) > 0
     assert ax.get_ylim() == (0, 0.5) and ax.get_xlim() == (0, 3)
+
+
+def test_ways_names_what_was_not_timed():
+    figure = plots.ways([("frozen", 0.5, 7000, 1.5), ("from scratch", 0.6, 9000, None)])
+    assert [ax.get_title() for ax in figure.axes] == ["accuracy", "learnt parameters", "minutes"]
+    assert [[word.strip() for word in words(ax)] for ax in figure.axes] == [
+        ["50.0%", "60.0%"],
+        ["7,000", "9,000"],
+        ["1.5", "unknown"],
+    ]
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [0.5, 0.6]
+    assert ticks(figure.axes[0].get_yticklabels()) == ["frozen", "from scratch"]
+    assert figure.axes[0].yaxis_inverted()  # the first stands on top
+
+
+def test_ways_can_be_drawn_where_nothing_was_timed():
+    plots.ways([("frozen", 0.5, 7000, None)]).canvas.draw()
+
+
+def test_confidences_counts_shares_of_the_faces():
+    figure = plots.confidences({"sure": PROBS, "unsure": np.full((4, 7), 1 / 7, np.float32)})
+    assert [ax.get_title() for ax in figure.axes] == ["sure", "unsure"]
+    for ax, place in zip(figure.axes, (0.7, 1 / 7), strict=True):
+        heights = [bar.get_height() for bar in ax.patches]
+        (full,) = [bar for bar in ax.patches if bar.get_height() > 0]
+        assert sum(heights) == pytest.approx(1)
+        assert full.get_x() - 1e-6 <= place <= full.get_x() + full.get_width() + 1e-6
