@@ -8,6 +8,7 @@ first layers have learnt edges, strokes and corners from 28,709 photographs. Tau
 import contextlib
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -23,7 +24,9 @@ VGG_CONTENT = "block4_conv2"
 UNTRAINED_SEED = 3
 """The best by eye of eight draws, see ``results/style/untrained.jpg``."""
 
-OWN_NETWORK = config.MODEL / "my_own_model.keras"
+OWN_NETWORK = config.ROOT / "results" / "style" / "features.keras"
+"""The first three blocks of the emotion network of notebook 03: what makes the best pictures of it."""
+
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
@@ -50,8 +53,8 @@ def load_features(name: str = "auto", weights: str | os.PathLike | None = None, 
     * ``vgg19``, ``vgg16``: ``keras.applications`` with average for max pooling (Gatys et al. 2015).
       ImageNet weights come from the file ``weights``, the models folder, Keras's own folder, or
       Keras's server.
-    * ``fer``: the first layers of the project's emotion network (or of the ``.keras`` file
-      ``weights``), on luminance.
+    * ``fer``: the first layers of an emotion network of fernb, on luminance: of the ``.keras``
+      file ``weights``, or of the committed :data:`OWN_NETWORK`.
     * ``untrained``: a small VGG of random weights from ``seed`` (He, Wang & Hopcroft 2016).
     * ``auto``: the first of ``vgg19``, ``fer`` and ``untrained`` whose weights are on this machine
       (a wheel carries no ``.keras`` file); ``about`` says which. It never downloads.
@@ -116,7 +119,14 @@ def _fer(weights: str | os.PathLike | None) -> Features:
     grey = ops.sum(inputs * LUMA, -1, keepdims=True)
     model = keras.Model(inputs, _any_size(cut)(grey), name="fer")
     style = tuple(layer.name for layer in rectified)
-    return Features("fer", f"the emotion network {whole.name}, on luminance", model, half[0], style, colour=False)
+    return Features(
+        "fer",
+        f"the first layers of an emotion network ({Path(path).name}), on luminance",
+        model,
+        half[0],
+        style,
+        colour=False,
+    )
 
 
 def _any_size(model: keras.Model) -> keras.Model:

@@ -93,7 +93,8 @@ def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
     return (vectors * values**exponent) @ vectors.T
 
 
-def _luminance(picture: np.ndarray) -> np.ndarray:
+def luminance(picture: np.ndarray) -> np.ndarray:
+    """Return the luminance of an RGB uint8 picture, float32 ``(h, w, 1)`` in 0..255."""
     return cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb)[..., :1].astype(np.float32)
 
 
@@ -217,7 +218,7 @@ class _Run:
             content = match_colours(content, style)
         self.content, self.style, self.picture = content, style, content
         self.weights = tf.constant([1.0, STYLE_WEIGHT * weights[0], SMOOTH_WEIGHT * weights[1]])
-        self.minimise = _lbfgs if optimiser == "lbfgs" else _adam
+        self.minimise = lbfgs if optimiser == "lbfgs" else adam
         self.history: list[dict[str, float]] = []
 
     def go(self) -> bool:
@@ -238,7 +239,7 @@ class _Run:
         wished, style = self._input(content), self._input(style)
         if self.luminance:  # else a dark style would only darken
             style = (style - style.mean()) / (style.std() + 1) * max(wished.std(), 10) + wished.mean()
-        wanted, evaluate = targets(self.features, wished, style), _evaluator(self.features)
+        wanted, evaluate = targets(self.features, wished, style), evaluator(self.features)
 
         def value_and_slope(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             losses, slope = evaluate(tf.constant(x.reshape(begin.shape), tf.float32), wanted, self.weights)
@@ -247,7 +248,7 @@ class _Run:
         self.minimise(value_and_slope, begin, steps, functools.partial(self._step, content=content))
 
     def _input(self, picture: np.ndarray) -> np.ndarray:
-        return (_luminance(picture) if self.luminance else picture.astype(np.float32))[None]
+        return (luminance(picture) if self.luminance else picture.astype(np.float32))[None]
 
     def _step(self, x: np.ndarray, losses: np.ndarray, content: np.ndarray) -> None:
         painted = np.rint(x.clip(0, 255)).astype(np.uint8).reshape(*content.shape[:2], -1)
@@ -287,7 +288,7 @@ def _three(picture):
 
 
 @functools.lru_cache(maxsize=4)
-def _evaluator(features: Features):
+def evaluator(features: Features):
     """Compile, once for each network: ``(picture, wanted, weights)`` to total and single losses, and the gradient.
 
     The losses are means over the ``n`` pictures; each picture's gradient is that of its own total.
@@ -305,8 +306,8 @@ def _evaluator(features: Features):
     return evaluate
 
 
-def _lbfgs(value_and_slope, begin: np.ndarray, steps: int, step) -> None:
-    """Minimise by L-BFGS-B (Byrd et al. 1995), every pixel within 0..255."""
+def lbfgs(value_and_slope, begin: np.ndarray, steps: int, step=lambda x, losses: None) -> None:
+    """Minimise by L-BFGS-B (Byrd et al. 1995), every pixel within 0..255; ``step`` sees each point."""
     last = None
 
     def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -329,12 +330,13 @@ def _lbfgs(value_and_slope, begin: np.ndarray, steps: int, step) -> None:
     )
 
 
-def _adam(value_and_slope, begin: np.ndarray, steps: int, step) -> None:
-    """Minimise by Adam (Kingma & Ba 2015) with steps of 4 grey levels that shrink to 1."""
+def adam(value_and_slope, begin: np.ndarray, steps: int, step=lambda x, losses: None) -> np.ndarray:
+    """Minimise by Adam (Kingma & Ba 2015) with steps of 4 grey levels that shrink to 1; return the last point."""
     x = keras.Variable(begin)
-    adam = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(4.0, steps, alpha=0.25), beta_2=0.99)
+    optimiser = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(4.0, steps, alpha=0.25), beta_2=0.99)
     for _ in range(steps):
-        last, slope = value_and_slope(ops.convert_to_numpy(x))
-        adam.apply([ops.convert_to_tensor(slope)], [x])
+        losses, slope = value_and_slope(ops.convert_to_numpy(x))
+        optimiser.apply([ops.convert_to_tensor(slope)], [x])
         x.assign(ops.clip(x, 0, 255))
-        step(ops.convert_to_numpy(x), last)
+        step(ops.convert_to_numpy(x), losses)
+    return ops.convert_to_numpy(x)

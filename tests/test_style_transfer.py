@@ -84,7 +84,7 @@ def test_gradient_of_the_whole_objective(untrained, pictures):
     content, style = (picture.astype(np.float32)[None] for picture in pictures)
     wanted = style_transfer.targets(untrained, content, style)
     weights, rng = tf.constant([1.0, 5.0, 0.1]), np.random.default_rng(5)
-    evaluate = style_transfer._evaluator(untrained)
+    evaluate = style_transfer.evaluator(untrained)
     direction = rng.normal(0, 1, content.shape).astype(np.float32)
     start = content + 10
     slope = float(np.sum(evaluate(tf.constant(start), wanted, weights)[1].numpy() * direction))
@@ -97,7 +97,7 @@ def test_pictures_of_a_batch_do_not_mix(untrained, pictures):
 
     style = pictures[1].astype(np.float32)[None, ..., :1]
     faces = np.random.default_rng(6).uniform(0, 255, (2, 48, 48, 1)).astype(np.float32)
-    weights, evaluate = tf.constant([1.0, 5.0, 0.1]), style_transfer._evaluator(untrained)
+    weights, evaluate = tf.constant([1.0, 5.0, 0.1]), style_transfer.evaluator(untrained)
 
     def slope(some):
         return evaluate(tf.constant(some + 5), style_transfer.targets(untrained, some, style), weights)[1].numpy()
@@ -356,3 +356,55 @@ def test_help_needs_no_tensorflow():
     code = "import sys; from fernb.cli import main\ntry: main(['style', '--help'])\nexcept SystemExit: pass\n"
     code += "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+# --- explorer and experiment -------------------------------------------------------------------------
+
+
+def test_explorer_paints_and_stops(untrained, pictures):
+    pytest.importorskip("ipywidgets")
+    from fernb.style_explorer import StyleExplorer
+
+    explorer = StyleExplorer({"noise": pictures[0]}, {"woodcut": pictures[1], "tiny": pictures[1][:3]}, untrained, 40)
+    explorer.steps.value = 10
+    explorer.paint.click()
+    result = explorer.wait(120)
+    assert len(result.history) <= 10 and "done after" in explorer.words.value and explorer.pictures["result"].value
+    assert not explorer.paint.disabled and explorer.stop.disabled
+    explorer.steps.value = 200
+    explorer.paint.click()
+    explorer.stop.click()
+    assert explorer.wait(120).stopped and "stopped after" in explorer.words.value
+
+
+def test_explorer_says_what_is_wrong(untrained, pictures):
+    pytest.importorskip("ipywidgets")
+    from fernb.style_explorer import StyleExplorer
+
+    explorer = StyleExplorer({"noise": pictures[0]}, {"plain": np.full((40, 40, 3), 9, np.uint8)}, untrained, 40)
+    explorer.paint.click()
+    assert explorer.wait(120) is None and "plain colour" in explorer.words.value and not explorer.paint.disabled
+
+
+def test_painted_faces_and_what_survives(untrained):
+    from fernb import style_emotion
+    from fernb.synthetic import draw_faces
+
+    faces, style = draw_faces(3, 1), styles.draw_style("woodcut", 64)
+    assert np.array_equal(style_emotion.paint_faces(faces.images, style, untrained, 0), faces.images)
+    painted = style_emotion.paint_faces(faces.images, style, untrained, 1.0, steps=8)
+    assert painted.shape == (3, 48, 48) and painted.dtype == np.uint8
+    noisy = style_emotion.noisy(faces.images, painted).astype(float)
+    off = [np.sqrt(np.square(other - faces.images).mean()) for other in (painted.astype(float), noisy)]
+    assert off[0] > 5 and off[1] == pytest.approx(off[0], rel=0.3)
+
+
+def test_survival_by_hand():
+    from fernb.style_emotion import survival
+
+    before = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
+    after = np.array([[0.6, 0.4], [0.9, 0.1], [0.3, 0.7], [0.8, 0.2]])
+    told = survival(before, after, np.array([0, 0, 1, 1]))
+    assert (told["n"], told["same"], told["accuracy"]) == (4, 0.5, 0.75)
+    assert told["confidence"] == pytest.approx((0.6 + 0.1 + 0.3 + 0.8) / 4)
+    assert told["interval"][0] < 0.5 < told["interval"][1]
