@@ -22,6 +22,7 @@ from fernb.labels import COLOURS
 from fernb.recogniser import Recogniser
 from fernb.smoothing import SMOOTHERS, Repeater, flicker, show, smooth
 from fernb.video import Reading, annotate, columns, open_stream, picture_paths
+from fernb.webcam import scaled
 
 SHOWN = 520  # pixels; the longest side of a picture in a page
 LEFT = {"align_items": "flex-start"}  # else a column stretches its pictures
@@ -214,7 +215,8 @@ class VideoExplorer(widgets.VBox):
         except FernbError as error:  # the file was moved or changed since
             self._words.value = _words(str(error))
             return
-        self._picture.value = _jpeg(_page_size(annotate(rgb, readings, self.labels)))
+        shown = _page_size(rgb)
+        self._picture.value = _jpeg(annotate(shown, scaled(readings, shown.shape[1] / rgb.shape[1]), self.labels))
         if self.person.value is not None:
             timeline = self._drawn.copy()
             x, (top, bottom) = self._place(time_s), self._reach

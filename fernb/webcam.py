@@ -156,7 +156,7 @@ class Webcam(anywidget.AnyWidget):
         if settings.record:
             self._recorded.append((replace(frame, rgb=NO_PICTURE), readings))
         if settings.snapshot:
-            self.snapshots.append((replace(frame, rgb=rgb), _scaled(readings, rgb.shape[1] / frame.rgb.shape[1])))
+            self.snapshots.append((replace(frame, rgb=rgb), scaled(readings, rgb.shape[1] / frame.rgb.shape[1])))
         return {
             "type": "result",
             "ms": round(1000 * (time.perf_counter() - start), 1),
@@ -216,7 +216,9 @@ def _box(reading: Reading, shape: tuple[int, ...], labels: list[str]) -> dict:
     return {**{key: round(value, 5) for key, value in box.items()}, **answer, "probs": probs, "eyes": eyes}
 
 
-def _scaled(readings: list[Reading], zoom: float) -> list[Reading]:
+def scaled(readings: list[Reading], zoom: float) -> list[Reading]:
+    """Return readings for a picture that is ``zoom`` times as large; eyes and landmarks are left out."""
+
     def grown(reading: Reading) -> Reading:
         x, y, w, h = (round(value * zoom) for value in reading.face.box)
         return replace(reading, face=replace(reading.face, x=x, y=y, w=w, h=h, eyes=None, landmarks=None))

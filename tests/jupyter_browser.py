@@ -83,6 +83,11 @@ def _wait_for(address: str, server: subprocess.Popen, log: Path, seconds: float 
     raise RuntimeError(f"JupyterLab did not start: {log.read_text()[-2000:]}")
 
 
+def version() -> str:
+    """Return the browser's name and version."""
+    return subprocess.run([CHROMIUM, "--version"], capture_output=True, text=True).stdout.strip()
+
+
 @contextlib.contextmanager
 def chromium(playwright, folder: Path, camera: Path | None = None, allowed: bool = True):
     """Start Chromium; ``camera`` is a clip of :func:`write_mjpeg`, None: there is no camera."""
