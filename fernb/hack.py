@@ -106,8 +106,6 @@ class Hacker:
             raise FernbError(
                 f"the network already calls this face {name} ({before.probs[target]:.0%}); choose another."
             )
-        if eps is not None and not 1 <= eps <= 255:
-            raise FernbError(f"eps is {eps}, which changes nothing or everything; give 1 to 255 grey levels.")
         for bound in range(1, MOST_EPS + 1) if eps is None else [eps]:
             found = self._within(rgb, before.face, target, bound, steps)
             if found and found[1].emotion == name and (eps is not None or found[1].probs[target] >= SURE):
