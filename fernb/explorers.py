@@ -21,8 +21,7 @@ from fernb.images import MAX_SIDE, decode_picture, put_text, read_picture
 from fernb.labels import COLOURS
 from fernb.recogniser import Recogniser
 from fernb.smoothing import SMOOTHERS, Repeater, flicker, show, smooth
-from fernb.video import Reading, annotate, columns, open_stream, picture_paths
-from fernb.webcam import scaled
+from fernb.video import Reading, annotate, columns, open_stream, picture_paths, scaled
 
 SHOWN = 520  # pixels; the longest side of a picture in a page
 LEFT = {"align_items": "flex-start"}  # else a column stretches its pictures

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -207,6 +207,18 @@ def columns(labels: Iterable[str]) -> list[str]:
     return [*place, *labels, *(f"smoothed_{name}" for name in labels), *answer]
 
 
+def table_rows(frame: Frame, readings: list[Reading], labels: tuple[str, ...]) -> list[list]:
+    """Return the table's rows for one frame, as :func:`columns` orders them; None where there is nothing to say."""
+    stamp, rows = [frame.index, round(frame.time_s, 3)], []
+    for reading in readings:
+        face, (emotion, confidence), tired = reading.face, reading.shown(labels), reading.fatigue
+        place = [reading.track, *face.box, round(face.score, 3), None if face.eyes is None else len(face.eyes)]
+        probs = [round(float(value), 4) for value in (*reading.probs, *reading.smoothed)]
+        fatigue = [None, None] if tired is None else [round(tired.closed_share, 3), int(tired.alarm)]
+        rows.append([*stamp, *place, *probs, emotion, round(confidence, 4), reading.held, *fatigue])
+    return rows or [[*stamp, *[None] * (len(columns(labels)) - 2)]]
+
+
 class Table:
     """Writes readings to a CSV row by row, so that a stop half-way leaves a readable file."""
 
@@ -225,19 +237,21 @@ class Table:
 
     def add(self, frame: Frame, readings: list[Reading]) -> None:
         """Write the rows of one frame."""
-        stamp = [frame.index, f"{frame.time_s:.3f}"]
-        for reading in readings:
-            face, (emotion, confidence), tired = reading.face, reading.shown(self.labels), reading.fatigue
-            probs = [f"{value:.4f}" for value in (*reading.probs, *reading.smoothed)]
-            place = [reading.track, *face.box, f"{face.score:.3f}", "" if face.eyes is None else len(face.eyes)]
-            fatigue = ["", ""] if tired is None else [f"{tired.closed_share:.3f}", int(tired.alarm)]
-            self._writer.writerow([*stamp, *place, *probs, emotion, f"{confidence:.4f}", reading.held, *fatigue])
-        if not readings:
-            self._writer.writerow([*stamp, *[""] * (len(columns(self.labels)) - 2)])
+        self._writer.writerows(table_rows(frame, readings, self.labels))
         self._file.flush()
 
 
 # --- pictures of it ----------------------------------------------------------------------------------
+
+
+def scaled(readings: list[Reading], zoom: float) -> list[Reading]:
+    """Return readings for a picture that is ``zoom`` times as large; eyes and landmarks are left out."""
+
+    def grown(reading: Reading) -> Reading:
+        x, y, w, h = (round(value * zoom) for value in reading.face.box)
+        return replace(reading, face=replace(reading.face, x=x, y=y, w=w, h=h, eyes=None, landmarks=None))
+
+    return [grown(reading) for reading in readings]
 
 
 def annotate(rgb: np.ndarray, readings: list[Reading], labels: tuple[str, ...]) -> np.ndarray:

@@ -25,7 +25,7 @@ from fernb.labels import COLOURS
 from fernb.recogniser import Recogniser
 from fernb.smoothing import SMOOTHERS
 from fernb.tracking import Tracker
-from fernb.video import FaceReader, Frame, Reading, columns
+from fernb.video import FaceReader, Frame, Reading, columns, scaled, table_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,8 +126,9 @@ class Webcam(anywidget.AnyWidget):
         import pandas as pd
 
         labels = tuple(self.labels)
-        rows = [row for frame, readings in tuple(self._recorded) for row in _rows(frame, readings, labels)]
-        return pd.DataFrame(rows, columns=columns(labels))
+        rows = [row for frame, readings in tuple(self._recorded) for row in table_rows(frame, readings, labels)]
+        numbers = [name for name in columns(labels)[2:] if name != "emotion"]  # also where nothing is in them
+        return pd.DataFrame(rows, columns=columns(labels)).astype(dict.fromkeys(numbers, float))
 
     # --- messages ------------------------------------------------------------------------------------
 
@@ -214,28 +215,6 @@ def _box(reading: Reading, shape: tuple[int, ...], labels: list[str]) -> dict:
     tired = reading.fatigue
     eyes = None if tired is None else {"share": round(tired.closed_share, 3), "alarm": bool(tired.alarm)}
     return {**{key: round(value, 5) for key, value in box.items()}, **answer, "probs": probs, "eyes": eyes}
-
-
-def scaled(readings: list[Reading], zoom: float) -> list[Reading]:
-    """Return readings for a picture that is ``zoom`` times as large; eyes and landmarks are left out."""
-
-    def grown(reading: Reading) -> Reading:
-        x, y, w, h = (round(value * zoom) for value in reading.face.box)
-        return replace(reading, face=replace(reading.face, x=x, y=y, w=w, h=h, eyes=None, landmarks=None))
-
-    return [grown(reading) for reading in readings]
-
-
-def _rows(frame: Frame, readings: list[Reading], labels: tuple[str, ...]) -> list[list]:
-    """Return the rows of the table for one frame, in the order of :func:`fernb.video.columns`."""
-    rows = []
-    for reading in readings:
-        face, (emotion, confidence), tired = reading.face, reading.shown(labels), reading.fatigue
-        place = [reading.track, *face.box, face.score, np.nan if face.eyes is None else len(face.eyes)]
-        eyes = [np.nan, np.nan] if tired is None else [tired.closed_share, int(tired.alarm)]
-        probs = [float(value) for value in (*reading.probs, *reading.smoothed)]
-        rows.append([frame.index, frame.time_s, *place, *probs, emotion, confidence, reading.held, *eyes])
-    return rows or [[frame.index, frame.time_s, *[np.nan] * (len(columns(labels)) - 2)]]
 
 
 def keep_figures() -> None:
