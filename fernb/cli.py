@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from fernb import __version__, config
-from fernb.errors import FernbError
+from fernb.errors import FernbError, ModelError
 
 
 class _Sentence(click.ClickException):
@@ -206,11 +206,13 @@ def _predict_set(source: str, model: Path | None, flip: bool, subset: str | None
     from fernb.evaluation import evaluate, report_lines
     from fernb.recogniser import Recogniser
 
+    recogniser = Recogniser(model, seven=not subset)
     with contextlib.redirect_stdout(sys.stderr):  # the first line of the answer is the accuracy
         splits = load_faces(source)
     if subset:
         splits = ferplus(splits, subset)
-    recogniser = Recogniser(model, seven=not subset)
+    if recogniser.labels != splits.classes:
+        raise ModelError(f"{recogniser.path.name} knows {', '.join(recogniser.labels)}; the data have other emotions.")
     probs = recogniser.predict(splits.test.images, flip)
     report = evaluate(probs, splits.test.labels, recogniser.labels, duplicated(splits.test, splits.train))
     if as_json:

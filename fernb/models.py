@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers
 
 from fernb.errors import ModelError
@@ -187,17 +188,21 @@ def write_sidecar(path: str | os.PathLike, sidecar: dict) -> None:
         temporary.write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def export_litert(model: keras.Model, path: str | os.PathLike) -> None:
-    """Write ``model`` as a LiteRT file with float16 weights, for :class:`fernb.Recogniser`.
+def export_litert(model: keras.Model, path: str | os.PathLike, examples: np.ndarray | None = None) -> None:
+    """Write ``model`` as a LiteRT file, for :class:`fernb.Recogniser`; needs the TensorFlow backend.
 
-    Needs the TensorFlow backend. Half-precision weights halve the file and change
-    probabilities by less than 1e-3.
+    Weights are float16, which halves the file and changes probabilities by less than 1e-3. With
+    ``examples``, some hundred training faces uint8 ``(n, 48, 48)``, weights and activations are
+    8-bit integers, a quarter of the size (Jacob et al. 2018); input and output stay float32.
     """
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]
+    if examples is None:
+        converter.target_spec.supported_types = [tf.float16]
+    else:
+        converter.representative_dataset = lambda: ([face[None, ..., None].astype("float32")] for face in examples)
     with contextlib.redirect_stdout(io.StringIO()):  # it prints pages of its variables
         flat = converter.convert()
     with whole_file(path) as temporary:

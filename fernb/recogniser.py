@@ -14,6 +14,7 @@ import numpy as np
 
 from fernb import config
 from fernb.errors import ModelError
+from fernb.labels import EMOTIONS
 
 
 class Recogniser:
@@ -22,13 +23,15 @@ class Recogniser:
     ``path`` is a ``.tflite`` or ``.keras`` file made by ``fernb train`` (default: the committed
     network). Attributes: ``labels``, the emotion of each column, ``sidecar``, the JSON beside
     the model, ``unsure_below``, the confidence below which the network was wrong more often
-    than right on the validation set (0 where its side-car does not say), and ``path``.
+    than right on the validation set (0 where its side-car does not say), and ``path``. With
+    ``seven`` a network of FER+'s eight emotions answers with FER2013's seven: what it gives to
+    contempt is shared out among them.
 
     Raises :class:`~fernb.errors.ModelError` where the file or its side-car is missing, broken
     or of another kind.
     """
 
-    def __init__(self, path: str | os.PathLike | None = None):
+    def __init__(self, path: str | os.PathLike | None = None, seven: bool = False):
         self.path = Path(path) if path is not None else config.DEFAULT_MODEL
         if not self.path.is_file():
             raise ModelError(f"there is no model at {self.path}; `fernb train` makes one, or name another.")
@@ -41,19 +44,30 @@ class Recogniser:
             self._run = _keras(self.path)
         else:
             raise ModelError(f"{self.path.name} is neither a .tflite nor a .keras file.")
+        self._view = None
+        if seven and self.labels != EMOTIONS:
+            if not set(EMOTIONS) <= set(self.labels):
+                raise ModelError(f"{self.path.name} does not know all of {', '.join(EMOTIONS)}.")
+            self._view = _chosen([self.labels.index(name) for name in EMOTIONS])
+            self.labels = EMOTIONS
 
-    def predict(self, faces: np.ndarray) -> np.ndarray:
+    def predict(self, faces: np.ndarray, flip: bool = False) -> np.ndarray:
         """Return the probabilities of ``faces`` uint8 ``(n, 48, 48)`` as float32 ``(n, k)``.
 
-        Rows sum to 1; column ``j`` belongs to ``labels[j]``. ``n`` may be 0. Raises ValueError
-        for another shape or dtype, for a wrong scale would go unnoticed.
+        Rows sum to 1; column ``j`` belongs to ``labels[j]``. ``n`` may be 0. With ``flip`` the
+        answers for each face and its mirror image are averaged, which takes twice as long.
+        Raises ValueError for another shape or dtype, for a wrong scale would go unnoticed.
         """
         faces = np.asarray(faces)
         if faces.ndim != 3 or faces.shape[1:] != (48, 48) or faces.dtype != np.uint8:
             raise ValueError(f"faces must be uint8 (n, 48, 48), got {faces.dtype} {faces.shape}")
         if not len(faces):
             return np.empty((0, len(self.labels)), np.float32)
-        return self._run(faces[..., None].astype(np.float32))
+        inputs = faces[..., None].astype(np.float32)
+        probs = self._run(inputs)
+        if flip:
+            probs = (probs + self._run(inputs[:, :, ::-1])) / 2
+        return self._view(probs) if self._view else probs
 
     def __repr__(self) -> str:
         return f"Recogniser({self.path.name!r}, {len(self.labels)} emotions)"
@@ -104,7 +118,7 @@ def _litert(path: Path):
             interpreter.resize_tensor_input(source, faces.shape)
             interpreter.allocate_tensors()
             batch = len(faces)
-        interpreter.set_tensor(source, faces)
+        interpreter.set_tensor(source, np.ascontiguousarray(faces))
         interpreter.invoke()
         return interpreter.get_tensor(target)
 
@@ -112,6 +126,14 @@ def _litert(path: Path):
         return np.concatenate([run(faces[start : start + size]) for start in range(0, len(faces), size)])
 
     return in_pieces
+
+
+def _chosen(columns: list[int]):
+    def view(probs: np.ndarray) -> np.ndarray:
+        kept = np.maximum(probs[:, columns], 1e-9)
+        return (kept / kept.sum(1, keepdims=True)).astype(np.float32)
+
+    return view
 
 
 def _keras(path: Path):

@@ -274,7 +274,7 @@ def film(
 
 def clip_frames(seed: int = config.SEED) -> Iterator[np.ndarray]:
     """Yield the sample clip's frames, uint8 RGB ``(480, 640, 3)``."""
-    return film(clip_units, len(CLIP_ORDER) * CLIP_SECONDS, seed=seed)
+    return film(clip_units, len(CLIP_ORDER) * CLIP_SECONDS, CLIP_FPS, seed)
 
 
 def eyes_closed(time_s: float, drowsy_from: float) -> bool:

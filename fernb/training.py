@@ -16,7 +16,13 @@ from fernb.augmentation import Augmentation
 from fernb.config import SEED, cores
 from fernb.data import FaceSet, FaceSplits, duplicated
 from fernb.errors import FernbError
-from fernb.evaluation import evaluate, fit_temperature, fit_unsure_below
+from fernb.evaluation import (
+    apply_temperature,
+    evaluate,
+    expected_calibration_error,
+    fit_temperature,
+    fit_unsure_below,
+)
 from fernb.models import FusedBatchNormalization, build_resnet, build_vgg, save_model, write_sidecar
 from fernb.recogniser import Recogniser
 from fernb.targets import class_weights, label_targets, vote_targets
@@ -339,21 +345,34 @@ def publish(
         "made": how | {"epochs_run": len(history["loss"]), "hardware": _hardware()},
         "recipe": asdict(recipe),
         "data": {"source": splits.source, "digest": splits.digest},
-        "protocol": "trained on train, epoch chosen by accuracy on val, test looked at once; one forward pass a face",
+        "protocol": "trained on train, epoch chosen by accuracy on val, test looked at once; one forward pass a face, "
+        "test_flip averages each face and its mirror image",
         "history": {name: [round(value, 5) for value in values] for name, values in history.items()},
     }
     path = save_model(model, path, sidecar)
     recogniser = Recogniser(path.with_suffix(".tflite"))
-    metrics = {}
-    for name, part in (("val", splits.val), ("test", splits.test)):
-        probs = recogniser.predict(part.images)
-        metrics[name] = evaluate(probs, part.labels, splits.classes, duplicated(part, splits.train))
-        if name == "val":
-            metrics["temperature"] = fit_temperature(probs, part.labels)
-            metrics["unsure_below"] = fit_unsure_below(probs, part.labels)
-    sidecar = recogniser.sidecar | {"metrics": metrics}
+    sidecar = recogniser.sidecar | {"metrics": judge(recogniser, splits)}
     write_sidecar(path, sidecar)
     return path, sidecar
+
+
+def judge(recogniser: Recogniser, splits: FaceSplits) -> dict:
+    """Return the reports of :func:`fernb.evaluation.evaluate` on val and test, with calibration fitted on val.
+
+    ``temperature`` and ``unsure_below`` are fitted on val; ``ece_calibrated`` is test's
+    calibration error with that temperature; ``test_flip`` is with flipping.
+    """
+    probs = {name: recogniser.predict(part.images) for name, part in (("val", splits.val), ("test", splits.test))}
+    probs["test_flip"] = recogniser.predict(splits.test.images, flip=True)
+    metrics = {}
+    for name, rows in probs.items():
+        part = splits.val if name == "val" else splits.test
+        metrics[name] = evaluate(rows, part.labels, splits.classes, duplicated(part, splits.train))
+    metrics["temperature"] = fit_temperature(probs["val"], splits.val.labels)
+    metrics["unsure_below"] = fit_unsure_below(probs["val"], splits.val.labels)
+    calibrated = apply_temperature(probs["test"], metrics["temperature"])
+    metrics["test"]["ece_calibrated"] = expected_calibration_error(calibrated, splits.test.labels)
+    return metrics
 
 
 def _hardware() -> str:

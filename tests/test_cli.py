@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import fernb
 from fernb import config, data, doctor
 from fernb.cli import main
 from fernb.data import FaceSet, make_splits
+from fernb.labels import EMOTIONS_8
 
 CLIP = str(config.SAMPLES / "emotions.mp4")
 COLLINS = str(config.SAMPLES / "eileen_collins.jpg")
@@ -109,6 +111,12 @@ def test_what_is_wrong_is_one_sentence(arguments, tmp_path, monkeypatch):
     said = [line for line in result.stderr.splitlines() if line]
     assert len(said) == 1 and said[0].startswith("fernb: ") and said[0].endswith(".")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_is_not_tested_on_emotions_that_it_does_not_know(monkeypatch):
+    monkeypatch.setattr("fernb.data.ferplus", lambda splits, subset: replace(splits, classes=EMOTIONS_8))
+    result = run("predict", "--ferplus", "majority")
+    assert result.exit_code == 1 and "the data have other emotions" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import fernb
 from fernb import models
 from fernb.errors import ModelError
-from fernb.labels import EMOTIONS
+from fernb.labels import EMOTIONS, EMOTIONS_8
 
 FACES = np.random.default_rng(3).integers(0, 256, (9, 48, 48), dtype=np.uint8)
 
@@ -63,6 +63,35 @@ def test_keras_and_litert_agree(saved):
     for n in (0, 1, 3):  # the batch may change from call to call
         np.testing.assert_allclose(litert.predict(FACES[:n]), keras_answers[:n], atol=1e-3)
     np.testing.assert_allclose(litert.predict(np.tile(FACES, (60, 1, 1)))[-9:], keras_answers, atol=1e-3)
+
+
+def test_flipping_averages_a_face_and_its_mirror(saved):
+    recogniser = fernb.Recogniser(saved.with_suffix(".tflite"))
+    both = (recogniser.predict(FACES) + recogniser.predict(FACES[:, :, ::-1])) / 2
+    np.testing.assert_allclose(recogniser.predict(FACES, flip=True), both, atol=1e-6)
+    np.testing.assert_allclose(recogniser.predict(FACES[:, :, ::-1], flip=True), both, atol=1e-6)
+
+
+def test_eight_emotions_can_be_seen_as_seven(tmp_path):
+    model = models.build_resnet(8, widths=(4, 8))
+    path = models.save_model(model, tmp_path / "eight.keras", {"labels": list(EMOTIONS_8)}).with_suffix(".tflite")
+    eight, seven = fernb.Recogniser(path), fernb.Recogniser(path, seven=True)
+    assert eight.labels == EMOTIONS_8 and seven.labels == EMOTIONS
+    expected = eight.predict(FACES)[:, :7]
+    np.testing.assert_allclose(seven.predict(FACES), expected / expected.sum(1, keepdims=True), rtol=1e-5)
+    path.with_suffix(".json").write_text(json.dumps({"labels": list("abcdefgh")}))
+    with pytest.raises(ModelError, match="does not know all"):
+        fernb.Recogniser(path, seven=True)
+
+
+def test_whole_numbers_of_eight_bits_answer_nearly_the_same(network, tmp_path):
+    path = tmp_path / "int8.tflite"
+    models.export_litert(models.portable(network), path, examples=np.concatenate([FACES] * 10))
+    path.with_suffix(".json").write_text(json.dumps({"labels": list(EMOTIONS)}))
+    answers = fernb.Recogniser(path).predict(FACES)
+    np.testing.assert_allclose(answers, network.predict(FACES[..., None], verbose=0), atol=0.05)
+    models.export_litert(models.portable(network), tmp_path / "half.tflite")
+    assert path.stat().st_size < (tmp_path / "half.tflite").stat().st_size * 1.5  # tiny nets are mostly header
 
 
 def test_the_sidecar_explains_the_model(saved):
