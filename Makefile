@@ -12,7 +12,8 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 ENV := PATH="$(CURDIR)/$(BIN):$$PATH" TF_CPP_MIN_LOG_LEVEL=3
 CLEAN := env -u FERNB_DATA -u FERNB_MODELS -u FERNB_PROFILE $(ENV)
 NBVAL := -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -x
-EXECUTE := jupyter nbconvert --to notebook --execute --ExecutePreprocessor.record_timing=False
+EXECUTE := jupyter nbconvert --to notebook --execute --ExecutePreprocessor.record_timing=False \
+	--ExecutePreprocessor.skip_cells_with_tag=nbval-skip --ExecutePreprocessor.store_widget_state=False
 
 .PHONY: demo test lint unit notebooks lab full render
 
