@@ -1,0 +1,81 @@
+"""Faces as bad cameras, bad light and hands spoil them, at three strengths. Taught in notebook 03.
+
+After Hendrycks & Dietterich (2019), fitted to 48×48 grey. Faces are uint8 ``(n, 48, 48)`` throughout.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+Corruption = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+"""What spoils one face, uint8 ``(48, 48)``."""
+
+
+def blur(sigma: float) -> Corruption:
+    """Out of focus: a Gaussian of ``sigma`` pixels."""
+    return lambda face, rng: cv2.GaussianBlur(face, (0, 0), sigma)
+
+
+def noise(sigma: float) -> Corruption:
+    """Little light: Gaussian noise of ``sigma`` grey levels."""
+    return lambda face, rng: _levels(face + rng.normal(0, sigma, face.shape))
+
+
+def brightness(by: float) -> Corruption:
+    """Too much or too little light: up or down by ``by`` grey levels, at random."""
+    return lambda face, rng: _levels(face.astype(float) + by * rng.choice((-1, 1)))
+
+
+def jpeg(quality: int) -> Corruption:
+    """Saved by JPEG at ``quality`` 0..100."""
+
+    def corruption(face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        code = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        return cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)
+
+    return corruption
+
+
+def rotation(degrees: float) -> Corruption:
+    """A tilted head: turned left or right by ``degrees``, at random; the border is mirrored."""
+
+    def corruption(face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        h, w = face.shape
+        turn = cv2.getRotationMatrix2D(((w - 1) / 2, (h - 1) / 2), degrees * rng.choice((-1, 1)), 1)
+        return cv2.warpAffine(face, turn, (w, h), borderMode=cv2.BORDER_REFLECT_101)
+
+    return corruption
+
+
+def occlusion(side: int) -> Corruption:
+    """A hand or a microphone: a grey square of ``side`` pixels somewhere on the face."""
+
+    def corruption(face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        x, y = rng.integers(0, face.shape[1] - side + 1, 2)
+        face = face.copy()
+        face[y : y + side, x : x + side] = 128
+        return face
+
+    return corruption
+
+
+CORRUPTIONS: dict[str, tuple[Corruption, Corruption, Corruption]] = {
+    "blur": (blur(0.7), blur(1.2), blur(2)),
+    "noise": (noise(8), noise(16), noise(32)),
+    "brightness": (brightness(30), brightness(60), brightness(90)),
+    "JPEG": (jpeg(60), jpeg(30), jpeg(10)),
+    "rotation": (rotation(10), rotation(20), rotation(35)),
+    "occlusion": (occlusion(10), occlusion(16), occlusion(24)),
+}
+"""The corruptions by name, each weak, middle and strong."""
+
+
+def corrupt(faces: np.ndarray, corruption: Corruption, seed: int = 0) -> np.ndarray:
+    """Return ``faces`` uint8 ``(n, 48, 48)``, each spoilt by ``corruption`` with its own luck; the input stays."""
+    rng = np.random.default_rng(seed)
+    return np.array([corruption(face, rng) for face in faces], np.uint8).reshape(faces.shape)
+
+
+def _levels(face: np.ndarray) -> np.ndarray:
+    return np.rint(face).clip(0, 255).astype(np.uint8)
