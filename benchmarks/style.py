@@ -1,58 +1,86 @@
 """Neural style: the gallery, its times, and whether emotions survive. Writes into ``results/style/``.
 
-    python benchmarks/style.py features runs/vgg/vgg.keras    # cut the default features out of a network
-    python benchmarks/style.py gallery                        # a picture of each style, with losses and seconds
+    python benchmarks/style.py gallery [STYLE ...]            # pictures of 224 pixels, with losses and seconds
     python benchmarks/style.py untrained                      # eight draws of the untrained VGG, to choose by eye
+    python benchmarks/style.py compare squeezenet_notop.h5    # beside features of ImageNet: SqueezeNet 1.1
     python benchmarks/style.py emotion [DATA]                 # predictions before and after
+    python benchmarks/style.py features vgg.keras             # cut the default features out of a network
 
-All need the committed files only; ``emotion`` adds real faces where FER2013 is given or imported.
-Run ``emotion`` again when ``results/model/my_own_model.tflite`` changes.
+``emotion`` takes drawn faces, and real ones where FER2013 is given or imported. Painted faces are
+kept in ``runs/style``: only the first run takes long, and with another network in ``results/model``
+the same command asks that one in seconds.
 """
 
+import functools
+import hashlib
 import json
-import os
 import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
+from keras import layers, ops
 
 from fernb import EMOTIONS, config, load_faces
 from fernb.faces import crop_face, cut_face, find_faces
 from fernb.files import whole_file
 from fernb.images import read_picture, write_picture
 from fernb.recogniser import Recogniser
-from fernb.style_emotion import sweep
-from fernb.style_features import OWN_NETWORK, load_features
-from fernb.style_transfer import SIZE, fit, save, transfer
+from fernb.style_emotion import compare, paint_faces
+from fernb.style_features import OWN_NETWORK, Features, load_features
+from fernb.style_transfer import fit, save, transfer
 from fernb.styles import STYLES, draw_style
 from fernb.synthetic import draw_faces
 
-OUT = config.RESULTS / "style"
-STRENGTHS = (0.1, 0.3, 1.0, 3.0)
+OUT, KEPT = config.RESULTS / "style", config.RUNS / "style"
+STRENGTHS = (0.3, 1.0, 3.0)
 REAL, DRAWN = 140, 70  # faces
+GALLERY = [("eileen_collins", style, {}) for style in STYLES] + [
+    ("china", "strokes", {"strength": 3.0}),
+    ("flower", "glass", {}),
+    ("grace_hopper", "woodcut", {"keep_colour": True, "strength": 0.5}),
+]
 
 
-def features(network: str) -> None:
-    whole = keras.models.load_model(network, compile=False)
-    part = keras.Model(whole.input, whole.get_layer("block3_conv2_relu").output, name="features")
-    with whole_file(OWN_NETWORK) as temporary:
-        part.save(temporary)
+def _command() -> dict:
+    words = [Path(word).name for word in sys.argv[1:]]  # no folders of this machine
+    return {"command": " ".join(["python benchmarks/style.py", *words]), "hardware": f"{config.cores()} CPU cores"}
 
 
-def gallery() -> None:
-    seen, content = load_features("fer"), read_picture(config.SAMPLES / "eileen_collins.jpg")
-    for name in STYLES:
+def _write(name: str, told: dict) -> None:
+    with whole_file(OUT / name) as temporary:
+        temporary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+_features = functools.cache(load_features)
+
+
+def _sample(name: str) -> np.ndarray:
+    return read_picture(config.SAMPLES / f"{name}.jpg")
+
+
+# --- pictures ----------------------------------------------------------------------------------------
+
+
+def gallery(*chosen: str) -> None:
+    seen = _features("fer")
+    for content, style, settings in GALLERY:
+        if chosen and style not in chosen:
+            continue
         before = time.process_time()
-        result = transfer(content, draw_style(name), seen)
-        used = {"processor_seconds": round(time.process_time() - before, 1), "load": round(os.getloadavg()[0], 1)}
-        made = {"command": "python benchmarks/style.py gallery", "hardware": _hardware(), **used}
-        save(result, OUT / f"eileen_collins_{name}.jpg", content="eileen_collins.jpg", style=name, **made)
-        print(name, f"{result.seconds:.1f} s", used)
+        result = transfer(_sample(content), draw_style(style), seen, **settings)
+        used = {"processor_seconds": round(time.process_time() - before, 1)}
+        save(result, OUT / f"{content}_{style}.jpg", content=f"{content}.jpg", style=style, **_command(), **used)
+        print(content, style, f"{result.seconds:.1f} s", used, flush=True)
+    made = [OUT / f"eileen_collins_{style}.jpg" for style in STYLES]
+    if all(path.is_file() for path in made):
+        styles = np.hstack([fit(draw_style(style), 224) for style in STYLES])
+        write_picture(OUT / "gallery.jpg", np.vstack([styles, np.hstack([read_picture(path) for path in made])]))
 
 
 def untrained() -> None:
-    content, rows = read_picture(config.SAMPLES / "eileen_collins.jpg"), []
+    content, rows = _sample("eileen_collins"), []
     for seeds in ((0, 1, 2, 3), (4, 5, 6, 7)):
         row = []
         for seed in seeds:
@@ -65,59 +93,139 @@ def untrained() -> None:
     write_picture(OUT / "untrained.jpg", np.vstack(rows))
 
 
-def emotion(source: str | None) -> None:
-    recogniser, fer = Recogniser(), load_features("fer")
+def compare_features(weights: str) -> None:
+    """Rows: the project's own features, SqueezeNet's, untrained ones. Columns: the styles."""
+    content, rows, told = _sample("eileen_collins"), [], []
+    for seen in (_features("fer"), squeezenet(weights), load_features("untrained")):
+        row = []
+        for style in STYLES:
+            result = transfer(content, draw_style(style), seen, size=160)
+            row.append(result.picture)
+            told.append({"features": seen.name, "style": style, "seconds": round(result.seconds, 1)})
+            told[-1]["losses"] = {name: round(value, 4) for name, value in result.history[-1].items()}
+            print(told[-1], flush=True)
+        rows.append(np.hstack(row))
+        write_picture(OUT / "compared.jpg", np.vstack(rows))
+        _write("compared.json", {**_command(), "size": 160, "rows": told})
+
+
+def squeezenet(weights: str) -> Features:
+    """SqueezeNet 1.1 (Iandola et al. 2016) up to its sixth fire module, from a file of Keras weights."""
+    import h5py
+
+    def convolution(x, name: str, stride: int = 1):
+        arrays = []
+        file[name].visititems(lambda _, item: arrays.append(np.array(item)) if hasattr(item, "shape") else None)
+        kernel, bias = sorted(arrays, key=np.ndim, reverse=True)
+        layer = layers.Conv2D(kernel.shape[-1], kernel.shape[0], stride, "same", activation="relu")
+        x = layer(x)
+        layer.set_weights([kernel, bias])
+        return x
+
+    inputs = keras.Input((None, None, 3))
+    with h5py.File(weights) as file:
+        maps = {"conv1": convolution(inputs - np.array([123.68, 116.78, 103.94], np.float32), "conv1", stride=2)}
+        x = layers.AveragePooling2D(3, 2, "same")(maps["conv1"])
+        for number in range(2, 7):
+            small = convolution(x, f"fire{number}/squeeze1x1")
+            x = ops.concatenate([convolution(small, f"fire{number}/expand{side}x{side}") for side in (1, 3)], -1)
+            maps[f"fire{number}"] = x
+            if number in (3, 5):
+                x = layers.AveragePooling2D(3, 2, "same")(x)
+    about = f"SqueezeNet 1.1, ImageNet weights of {Path(weights).name}"
+    return Features("squeezenet", about, keras.Model(inputs, maps), "fire3", tuple(maps), colour=True)
+
+
+# --- emotions ----------------------------------------------------------------------------------------
+
+
+def emotion(source: str | None = None) -> None:
+    recogniser = Recogniser(seven=True)
     told = {
-        "command": "python benchmarks/style.py emotion",
-        "hardware": _hardware(),
+        **_command(),
         "network": {key: recogniser.sidecar[key] for key in ("made", "parameters")},
-        "about": "share of faces whose predicted emotion is the same after painting, 95 % Wilson interval; "
-        "noise: the same share where Gaussian noise of the same size takes the place of the style",
-        "photograph": photograph(recogniser, fer),
+        "about": "same: share of faces whose predicted emotion is the same after painting, 95 % Wilson interval; "
+        "noise: that share where Gaussian noise of the same size takes the place of the style",
+        "photograph": photograph(recogniser),
     }
     sets = {"drawn": draw_faces(DRAWN, config.SEED)}
     if source or config.data_source():
         sets["fer2013_test"] = load_faces(source or "fer2013").test.sample(REAL)
-    styles = {name: draw_style(name) for name in STYLES}
     for name, faces in sets.items():
         before = float((recogniser.predict(faces.images).argmax(1) == faces.labels).mean())
-        rows = sweep(faces.images, faces.labels, recogniser, styles, fer, STRENGTHS, _say)
-        rows += sweep(faces.images, faces.labels, recogniser, styles, load_features("untrained"), (1.0,), _say)
-        told[name] = {"faces": len(faces), "accuracy_before": before, "rows": rows}
-        with whole_file(OUT / "emotion_survives.json") as temporary:
-            temporary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        told[name] = {"faces": len(faces), "accuracy_before": before, "rows": []}
+        for features, strengths in (("fer", STRENGTHS), ("untrained", (1.0,))):
+            for style in STYLES:
+                for strength in strengths:
+                    painted = _kept(paint_faces, faces.images, features, style, strength)
+                    row = {"features": features, "style": style, "strength": strength}
+                    row |= _rounded(compare(faces.images, painted, recogniser, faces.labels))
+                    told[name]["rows"].append(row)
+                    print(
+                        name, features, style, strength, f"same {row['same']:.0%}, noise {row['noise']:.0%}", flush=True
+                    )
+    _write("emotion.json", told)
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
+def _kept(paint, pictures: np.ndarray, features: str, style: str, strength: float) -> np.ndarray:
+    """Paint, or take what was painted before from the same pictures with the same features."""
+    given = pictures.tobytes() + (OWN_NETWORK.read_bytes() if features == "fer" else b"")
+    digest = hashlib.sha256(given).hexdigest()[:12]
+    path = KEPT / f"{digest}_{features}_{style}_{strength:g}.npz"
+    if path.is_file():
+        return np.load(path, allow_pickle=False)["painted"]
+    painted = paint(pictures, draw_style(style), _features(features), strength)
+    with whole_file(path) as temporary:
+        np.savez_compressed(temporary, painted=painted)
+    return painted
 
 
-def photograph(recogniser: Recogniser, seen) -> list[dict]:
+def photograph(recogniser: Recogniser) -> list[dict]:
     """The astronaut's face before and after: is it still found, and what is it called where it was?"""
-    picture = read_picture(config.SAMPLES / "eileen_collins.jpg")
-    face = cut_face(picture, find_faces(picture, detector="haar")[0], margin=0.5)
-    face = fit(face, SIZE)
-    place, rows = find_faces(face, detector="haar")[0], []
-    for name in STYLES:
-        for strength in (0.0, *STRENGTHS):
-            after = transfer(face, draw_style(name), seen, strength=strength).picture if strength else face
-            probs = recogniser.predict(crop_face(after, place)[None])[0]
-            found = bool(find_faces(after, detector="haar"))
-            rows.append({"style": name, "strength": strength, "found": found, "emotion": EMOTIONS[probs.argmax()]})
-            rows[-1]["probabilities"] = dict(zip(EMOTIONS, probs.round(4).tolist(), strict=True))
+    picture = _sample("eileen_collins")
+    face = fit(cut_face(picture, find_faces(picture, detector="haar")[0], margin=0.5), 160)
+    place = find_faces(face, detector="haar")[0]
+    before = _answer(recogniser, face, place)
+    rows = [{"style": "none", "strength": 0.0, **before}]
+    for style in STYLES:
+        for strength in STRENGTHS:
+            after = _kept(_paint_photograph, face, "fer", style, strength)
+            rows.append({"style": style, "strength": strength, **_answer(recogniser, after, place)})
             print(rows[-1], flush=True)
     return rows
 
 
-def _hardware() -> str:
-    return f"{config.cores()} CPU cores"
+def _paint_photograph(face: np.ndarray, style: np.ndarray, features: Features, strength: float) -> np.ndarray:
+    return transfer(face, style, features, size=max(face.shape), strength=strength, steps=60).picture
+
+
+def _answer(recogniser: Recogniser, picture: np.ndarray, place) -> dict:
+    probs = recogniser.predict(crop_face(picture, place)[None])[0]
+    found = bool(find_faces(picture, detector="haar"))
+    probabilities = dict(zip(EMOTIONS, probs.astype(float).round(4).tolist(), strict=True))
+    return {"found": found, "emotion": EMOTIONS[probs.argmax()], "probabilities": probabilities}
+
+
+def _rounded(told: dict) -> dict:
+    return {key: np.round(value, 4).tolist() for key, value in told.items()}
+
+
+# --- features ----------------------------------------------------------------------------------------
+
+
+def features(network: str) -> None:
+    """Keep the first three blocks of a network that ``fernb train --recipe vgg`` made."""
+    whole = keras.models.load_model(network, compile=False)
+    part = keras.Model(whole.input, whole.get_layer("block3_conv2_relu").output, name="features")
+    with whole_file(OWN_NETWORK) as temporary:
+        part.save(temporary)
+    made = json.loads(Path(network).with_suffix(".json").read_text())["made"]
+    _write("features.json", {**_command(), "network": made, "parameters": part.count_params()})
 
 
 if __name__ == "__main__":
-    commands = {"features": features, "gallery": gallery, "untrained": untrained, "emotion": emotion}
+    commands = {"gallery": gallery, "untrained": untrained, "compare": compare_features, "emotion": emotion}
+    commands["features"] = features
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
-    if sys.argv[1] == "emotion":
-        emotion(sys.argv[2] if len(sys.argv) > 2 else None)
-    else:
-        commands[sys.argv[1]](*sys.argv[2:])
+    commands[sys.argv[1]](*sys.argv[2:])

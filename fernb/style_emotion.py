@@ -3,8 +3,6 @@
 Taught in notebook 07; measured by ``benchmarks/style.py``.
 """
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 import tensorflow as tf
 
@@ -64,34 +62,22 @@ def noisy(faces: np.ndarray, painted: np.ndarray, seed: int = SEED) -> np.ndarra
 
     The control: what changes more answers than such noise does so by *what* it changes.
     """
-    off = np.sqrt(np.square(painted.astype(float) - faces).mean((1, 2), keepdims=True))
-    noise = np.random.default_rng(seed).normal(0, 1, faces.shape) * off
+    noise = np.random.default_rng(seed).normal(0, 1, faces.shape) * _distance(faces, painted)[:, None, None]
     return np.rint((faces + noise).clip(0, 255)).astype(np.uint8)
 
 
-def sweep(
-    faces: np.ndarray,
-    labels: np.ndarray,
-    recogniser,
-    styles: dict[str, np.ndarray],
-    features: Features,
-    strengths: Sequence[float],
-    report: Callable[[str], None] = lambda line: None,
-    steps: int = STEPS,
-) -> list[dict]:
-    """Paint ``faces`` in all ``styles`` and ``strengths``; return a row of :func:`survival` for each.
+def compare(faces: np.ndarray, painted: np.ndarray, recogniser, labels: np.ndarray | None = None) -> dict:
+    """Return :func:`survival` of ``painted``, and what of it is left when noise takes the place of the style.
 
-    ``noise`` in a row is the share of answers that outlive noise of the same size, ``off`` the mean
-    root-mean-square change in grey levels.
+    ``noise`` and ``noise_accuracy`` are ``same`` and ``accuracy`` of :func:`noisy` faces, ``off`` is
+    the mean root-mean-square change in grey levels. Faces are uint8 ``(n, 48, 48)``.
     """
-    before, rows = recogniser.predict(faces), []
-    for name, style in styles.items():
-        for strength in strengths:
-            painted = paint_faces(faces, style, features, strength, steps)
-            control = survival(before, recogniser.predict(noisy(faces, painted)))["same"]
-            off = float(np.sqrt(np.square(painted.astype(float) - faces).mean((1, 2))).mean())
-            told = survival(before, recogniser.predict(painted), labels)
-            rows.append({"features": features.name, "style": name, "strength": strength, **told})
-            rows[-1] |= {"noise": control, "off": round(off, 2)}
-            report(f"{features.name} {name} {strength}: {told['same']:.0%} the same answer, with noise {control:.0%}")
-    return rows
+    before = recogniser.predict(faces)
+    told = survival(before, recogniser.predict(painted), labels)
+    control = survival(before, recogniser.predict(noisy(faces, painted)), labels)
+    told |= {"noise": control["same"], "off": float(_distance(faces, painted).mean())}
+    return told | ({"noise_accuracy": control["accuracy"]} if labels is not None else {})
+
+
+def _distance(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.square(others.astype(float) - faces).mean((1, 2)))
