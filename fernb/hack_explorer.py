@@ -4,6 +4,7 @@ Needs ipywidgets, which ``pip install "fernb[lab]"`` brings along. Taught in not
 """
 
 import cv2
+import ipywidgets as widgets
 import numpy as np
 
 from fernb.adversarial import measures, pgd
@@ -14,16 +15,14 @@ ENLARGED = 240  # pixels of each picture on the screen
 TIMES = 50  # by which the change is multiplied to be seen
 
 
-class HackExplorer:
-    """Drop-downs for face and target, a slider for eps, and the answer: ``HackExplorer(faces, hacker).box``.
+class HackExplorer(widgets.VBox):
+    """Drop-downs for face and target, a slider for eps, and what the network says: ``HackExplorer(faces, hacker)``.
 
-    ``faces`` uint8 ``(n, 48, 48)``; ``names`` of the faces for the drop-down. Display ``box``.
-    After each move ``hacked`` holds the face, uint8 ``(48, 48)``, and ``probs`` its probabilities.
+    ``faces`` uint8 ``(n, 48, 48)``; ``names`` of the faces for the drop-down. After each move
+    ``hacked`` holds the face, uint8 ``(48, 48)``, and ``probs`` its probabilities.
     """
 
     def __init__(self, faces: np.ndarray, hacker: Hacker, names: list[str] | None = None):
-        import ipywidgets as widgets
-
         self.faces, self.hacker = faces, hacker
         labels = hacker.recogniser.labels
         names = names or [f"face {i + 1}" for i in range(len(faces))]
@@ -35,14 +34,8 @@ class HackExplorer:
         self.summary = widgets.HTML()
         titles = ("original", f"change × {TIMES}, grey is none", "result")
         columns = [widgets.VBox([widgets.HTML(f"<b>{t}</b>"), p]) for t, p in zip(titles, self.pictures, strict=True)]
-        self.box = widgets.VBox(
-            [
-                widgets.HBox([self.face, self.target, self.eps]),
-                widgets.HBox(columns),
-                widgets.HBox(self.bars),
-                self.summary,
-            ]
-        )
+        controls = widgets.HBox([self.face, self.target, self.eps])
+        super().__init__([controls, widgets.HBox(columns), widgets.HBox(self.bars), self.summary])
         for control in (self.face, self.target, self.eps):
             control.observe(self._update, "value")
         self._update()
