@@ -117,6 +117,7 @@ def fetch() -> None:
 @click.option("--recipe", default="lesson", show_default=True, help="One of the recipes in fernb.training.")
 @click.option("--data", "source", default="auto", help="A path, or auto, fer2013, synthetic.")
 @click.option("--out", type=_path, default=None, help="Where network, logs and history go (default: runs/RECIPE).")
+@click.option("--save", type=_path, default=None, help="The network's file (default: OUT/RECIPE.keras).")
 @click.option("--epochs", type=click.IntRange(1), default=None, help="Instead of the recipe's own number.")
 @click.option("--seed", type=int, default=config.SEED, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
@@ -126,6 +127,7 @@ def train(
     recipe: str,
     source: str,
     out: Path | None,
+    save: Path | None,
     epochs: int | None,
     seed: int,
     resume: bool,
@@ -151,11 +153,11 @@ def train(
     out = out or config.RUNS / recipe
     model, history = fit(splits, chosen, out, seed, resume, bfloat16, click.echo, targets)
     how = {"command": shlex.join(["fernb", *sys.argv[1:]]), "recipe": recipe, "seed": seed, "bfloat16": bfloat16}
-    path, sidecar = publish(model, history, splits, chosen, out / f"{recipe}.keras", how)
+    path, sidecar = publish(model, history, splits, chosen, save or out / f"{recipe}.keras", how)
     for part in ("val", "test", "test_flip"):
         figures = sidecar["metrics"][part]
         click.echo(f"{part}: {figures['accuracy']:.2%} of {figures['n']:,} faces")
-    click.echo(f"wrote {_short(path)}, its .tflite copy and its .json")
+    click.echo(f"wrote {_short(path)}, its .tflite copies and its .json")
 
 
 @main.command()
@@ -164,16 +166,25 @@ def train(
 @click.option("--model", type=_path, default=None, help="A .tflite or .keras network (default: the committed one).")
 @click.option("--flip", is_flag=True, help="Average each face and its mirror image.")
 @click.option("--ferplus", "subset", default=None, help="Test on FER+'s eight emotions: plurality, majority …")
+@click.option("--report", type=_path, default=None, help="Judge every network of this folder; the report goes there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def predict(
-    pictures: tuple[Path, ...], source: str | None, model: Path | None, flip: bool, subset: str | None, as_json: bool
+    pictures: tuple[Path, ...],
+    source: str | None,
+    model: Path | None,
+    flip: bool,
+    subset: str | None,
+    report: Path | None,
+    as_json: bool,
 ) -> None:
     """Name the emotions in PICTURES; without any, test the network on a data set."""
     from fernb.recogniser import Recogniser
 
-    if pictures and (source or subset):
+    if pictures and (source or subset or report):
         raise click.UsageError("give pictures or --data, not both.")
-    if pictures:
+    if report:
+        _report(report, source or "auto")
+    elif pictures:
         _predict_pictures(pictures, Recogniser(model), flip, as_json)
     else:
         _predict_set(source or "auto", model, flip, subset, as_json)
@@ -199,6 +210,15 @@ def _predict_pictures(pictures: tuple[Path, ...], recogniser, flip: bool, as_jso
                 click.echo(f"{path}: {emotion} {probs.max():.0%} in the box x {x}, y {y}, {w}x{h}")
     if as_json:
         click.echo(json.dumps(answers, indent=1))
+
+
+def _report(folder: Path, source: str) -> None:
+    from fernb.data import load_faces
+    from fernb.report import write_report
+
+    config.setup(tf=True)
+    for path in write_report(folder, load_faces(source), shlex.join(["fernb", *sys.argv[1:]])):
+        click.echo(f"wrote {_short(path)}")
 
 
 def _predict_set(source: str, model: Path | None, flip: bool, subset: str | None, as_json: bool) -> None:

@@ -7,8 +7,8 @@ that no caller can get them wrong. Taught in notebook 03.
 
 import contextlib
 import io
-import json
 import os
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,8 +17,9 @@ import numpy as np
 from keras import layers
 
 from fernb.errors import ModelError
-from fernb.files import whole_file
+from fernb.files import whole_file, write_json
 from fernb.labels import EMOTIONS
+from fernb.recogniser import INT8
 
 INPUT_SHAPE = (48, 48, 1)
 
@@ -162,9 +163,10 @@ def portable(model: keras.Model) -> keras.Model:
     return keras.Model(copy.input, copy.output, name=model.name)  # cloning keeps an optimiser, twice the weights
 
 
-def save_model(model: keras.Model, path: str | os.PathLike, sidecar: dict) -> Path:
+def save_model(model: keras.Model, path: str | os.PathLike, sidecar: dict, examples: np.ndarray | None = None) -> Path:
     """Write ``path`` (``.keras``), its LiteRT copy (``.tflite``) and its side-car (``.json``).
 
+    With ``examples``, see :func:`export_litert`, there is an 8-bit copy ``…_int8.tflite`` too.
     ``sidecar`` must hold ``labels``; the input, the number of parameters and the versions of
     the libraries are added to it. Each file is written whole or not at all.
     """
@@ -173,6 +175,8 @@ def save_model(model: keras.Model, path: str | os.PathLike, sidecar: dict) -> Pa
     with whole_file(path) as temporary:
         model.save(temporary)
     export_litert(model, path.with_suffix(".tflite"))
+    if examples is not None:
+        export_litert(model, path.with_name(f"{path.stem}{INT8}.tflite"), examples)
     sidecar = sidecar | {
         "input": "grey face, uint8 or float32 (n, 48, 48, 1) in 0..255; scaling is inside the model",
         "parameters": model.count_params(),
@@ -184,8 +188,7 @@ def save_model(model: keras.Model, path: str | os.PathLike, sidecar: dict) -> Pa
 
 def write_sidecar(path: str | os.PathLike, sidecar: dict) -> None:
     """Write the JSON that stands beside the model ``path``."""
-    with whole_file(Path(path).with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(Path(path).with_suffix(".json"), sidecar)
 
 
 def export_litert(model: keras.Model, path: str | os.PathLike, examples: np.ndarray | None = None) -> None:
@@ -203,7 +206,7 @@ def export_litert(model: keras.Model, path: str | os.PathLike, examples: np.ndar
         converter.target_spec.supported_types = [tf.float16]
     else:
         converter.representative_dataset = lambda: ([face[None, ..., None].astype("float32")] for face in examples)
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints pages of its variables
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):  # it prints pages
         flat = converter.convert()
     with whole_file(path) as temporary:
         temporary.write_bytes(flat)

@@ -113,6 +113,12 @@ def histogram(grey: np.ndarray, ax: "Axes | None" = None) -> "Axes":
 def learning_curves(history: dict[str, list[float]], title: str = "", best_epoch: int | None = None) -> "Figure":
     """Show loss and accuracy per epoch for train and val; ``best_epoch`` (0-based) is marked."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), dpi=DPI, layout="constrained")
+    _curves(axes, history, best_epoch)
+    figure.suptitle(title)
+    return figure
+
+
+def _curves(axes: Sequence["Axes"], history: dict[str, list[float]], best_epoch: int | None) -> None:
     epochs = np.arange(1, len(history["loss"]) + 1)
     for ax, name in zip(axes, ("loss", "accuracy"), strict=True):
         ax.plot(epochs, history[name], color="#34495e", label="train")
@@ -125,8 +131,6 @@ def learning_curves(history: dict[str, list[float]], title: str = "", best_epoch
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0].legend(frameon=False, fontsize=8)
-    figure.suptitle(title)
-    return figure
 
 
 def confusion_matrix(report: dict, ax: "Axes | None" = None) -> "Axes":
@@ -311,6 +315,66 @@ def confidences(groups: dict[str, np.ndarray], bins: int = 20) -> "Figure":
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0, 0].set_ylabel("faces")
     return figure
+
+
+def runs(histories: dict[str, dict[str, list[float]]]) -> "Figure":
+    """Show loss and accuracy per epoch of several networks, a row each; the epoch that was kept is marked."""
+    figure, axes = plt.subplots(
+        len(histories), 2, figsize=(9, 2.6 * len(histories)), dpi=DPI, layout="constrained", squeeze=False
+    )
+    for (left, right), (name, history) in zip(axes, histories.items(), strict=True):
+        _curves((left, right), history, int(np.argmax(history["val_accuracy"])))
+        left.set_title(name, fontsize=10)
+    return figure
+
+
+def calibration(tests: dict[str, dict]) -> "Figure":
+    """Show reliability before and after temperature scaling, from the tests of :func:`fernb.report.judge`."""
+    figure, axes = plt.subplots(
+        len(tests), 2, figsize=(7.4, 3.4 * len(tests)), dpi=DPI, layout="constrained", squeeze=False
+    )
+    for (before, after), (name, test) in zip(axes, tests.items(), strict=True):
+        reliability_diagram(test["reliability"], before).set_title(f"{name}: ECE {test['ece']:.3f}", fontsize=10)
+        reliability_diagram(test["reliability_calibrated"], after)
+        after.set_title(f"after scaling: ECE {test['ece_calibrated']:.3f}", fontsize=10)
+    return figure
+
+
+def robustness(networks: dict[str, tuple[float, dict[str, list[float]]]]) -> "Figure":
+    """Show for each network ``(accuracy on clean faces, {corruption: accuracy weak to strong})``."""
+    kinds = list(next(iter(networks.values()))[1])
+    figure, axes = plt.subplots(
+        1, len(kinds), figsize=(1.9 * len(kinds), 2.8), dpi=DPI, layout="constrained", sharey=True, squeeze=False
+    )
+    for ax, kind in zip(axes[0], kinds, strict=True):
+        for name, (clean, table) in networks.items():
+            ax.plot([clean, *table[kind]], marker="o", markersize=4, label=name)
+        ax.set_xticks(range(len(table[kind]) + 1), ["clean", "weak", "middle", "strong"], rotation=60)
+        ax.set_title(kind, fontsize=10)
+        ax.grid(alpha=0.3)
+    axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes[0, 0].set_ylabel("accuracy")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def ablation(rows: dict[str, Sequence[float]], ax: "Axes | None" = None) -> "Axes":
+    """Show the accuracies of each change's seeds as points, and their mean as a line; the first row is the start."""
+    ax = _axes(ax, (7.5, 0.42 * len(rows) + 1))
+    start = np.mean(next(iter(rows.values())))
+    ax.axvline(start, color="#7f8c8d", linestyle=":")
+    for i, values in enumerate(rows.values()):
+        mean = np.mean(values)
+        ax.plot(values, [i] * len(values), "o", color="#2980b9", alpha=0.6)
+        ax.plot([mean] * 2, [i - 0.3, i + 0.3], color="#34495e")
+        ax.annotate(
+            f"{100 * (mean - start):+.1f}", (1.01, i), xycoords=("axes fraction", "data"), va="center", fontsize=9
+        )
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.invert_yaxis()
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    ax.set_xlabel("accuracy on val; right: points gained by the change")
+    return ax
 
 
 def style_losses(histories: dict[str, list[dict[str, float]]]) -> "Figure":

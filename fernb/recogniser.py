@@ -16,6 +16,9 @@ from fernb import config
 from fernb.errors import ModelError
 from fernb.labels import EMOTIONS
 
+INT8 = "_int8"
+"""What the name of a network's copy in 8-bit integers ends with."""
+
 
 class Recogniser:
     """Names emotions: ``Recogniser().predict(faces)`` returns a row of probabilities per face.
@@ -74,7 +77,7 @@ class Recogniser:
 
 
 def _read_sidecar(model: Path) -> dict:
-    path = model.with_suffix(".json")
+    path = model.with_name(model.stem.removesuffix(INT8) + ".json")  # the small copy shares it
     try:
         sidecar = json.loads(path.read_text(encoding="utf-8"))
         labels = sidecar["labels"]

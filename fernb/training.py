@@ -14,17 +14,11 @@ import numpy as np
 
 from fernb.augmentation import Augmentation
 from fernb.config import SEED, cores
-from fernb.data import FaceSet, FaceSplits, duplicated
+from fernb.data import FaceSet, FaceSplits
 from fernb.errors import FernbError
-from fernb.evaluation import (
-    apply_temperature,
-    evaluate,
-    expected_calibration_error,
-    fit_temperature,
-    fit_unsure_below,
-)
 from fernb.models import FusedBatchNormalization, build_resnet, build_vgg, save_model, write_sidecar
 from fernb.recogniser import Recogniser
+from fernb.report import judge
 from fernb.targets import class_weights, label_targets, vote_targets
 
 
@@ -106,6 +100,9 @@ class Recipe:
         """Return what the network is trained towards, float32 ``(n, k)``."""
         return vote_targets(faces, classes) if self.votes else label_targets(faces, classes)
 
+
+EXAMPLES = 500
+"""Training faces by which the 8-bit copy of a network learns the range of its activations."""
 
 _PLAIN = Recipe(
     "No augmentation, dropout or normalisation: the net that notebook 03 watches overfit.",
@@ -349,30 +346,11 @@ def publish(
         "test_flip averages each face and its mirror image",
         "history": {name: [round(value, 5) for value in values] for name, values in history.items()},
     }
-    path = save_model(model, path, sidecar)
+    path = save_model(model, path, sidecar, splits.train.sample(EXAMPLES, SEED).images)
     recogniser = Recogniser(path.with_suffix(".tflite"))
     sidecar = recogniser.sidecar | {"metrics": judge(recogniser, splits)}
     write_sidecar(path, sidecar)
     return path, sidecar
-
-
-def judge(recogniser: Recogniser, splits: FaceSplits) -> dict:
-    """Return the reports of :func:`fernb.evaluation.evaluate` on val and test, with calibration fitted on val.
-
-    ``temperature`` and ``unsure_below`` are fitted on val; ``ece_calibrated`` is test's
-    calibration error with that temperature; ``test_flip`` is with flipping.
-    """
-    probs = {name: recogniser.predict(part.images) for name, part in (("val", splits.val), ("test", splits.test))}
-    probs["test_flip"] = recogniser.predict(splits.test.images, flip=True)
-    metrics = {}
-    for name, rows in probs.items():
-        part = splits.val if name == "val" else splits.test
-        metrics[name] = evaluate(rows, part.labels, splits.classes, duplicated(part, splits.train))
-    metrics["temperature"] = fit_temperature(probs["val"], splits.val.labels)
-    metrics["unsure_below"] = fit_unsure_below(probs["val"], splits.val.labels)
-    calibrated = apply_temperature(probs["test"], metrics["temperature"])
-    metrics["test"]["ece_calibrated"] = expected_calibration_error(calibrated, splits.test.labels)
-    return metrics
 
 
 def _hardware() -> str:

@@ -26,6 +26,7 @@ HISTORY = {"loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 2.5, 2.6], "accuracy": [0.
 HISTORY["val_accuracy"] = [0.2, 0.3, 0.25]
 SPLITS = make_splits(*(FaceSet(FACES[:n], LABELS[:n], None) for n in (10, 7, 3)), source="random dots")
 TABLE = reliability(PROBS, LABELS)
+TEST = {"reliability": TABLE, "reliability_calibrated": TABLE, "ece": 0.1, "ece_calibrated": 0.01}
 RGB = np.zeros((60, 90, 3), np.uint8)
 BOX = Detection(10, 20, 30, 30, 1.0)
 
@@ -41,12 +42,16 @@ ON_AXES = {
     "detections": lambda ax: plots.detections(RGB, [BOX], ["happy 73%"], ax),
     "timeline": lambda ax: plots.timeline(np.arange(10), PROBS, ax=ax),
     "smoothing_cost": lambda ax: plots.smoothing_cost({"none": [(0.0, 30.0)]}, ax),
+    "ablation": lambda ax: plots.ablation({"start": [0.6, 0.61], "more": [0.63]}, ax),
     "closed_eyes": lambda ax: plots.closed_eyes([0, 1], [0, 0.1], [False, True], 0.15, ax),
 }
 GRIDS = {
     "row": lambda: plots.row({"before": FACES[0], "after": RGB}),
     "face_grid": lambda: plots.face_grid(FACES, LABELS, PROBS),
     "learning_curves": lambda: plots.learning_curves(HISTORY, "a run", best_epoch=1),
+    "runs": lambda: plots.runs({"small": HISTORY, "large": HISTORY}),
+    "calibration": lambda: plots.calibration({"net": TEST}),
+    "robustness": lambda: plots.robustness({"net": (0.7, {"blur": [0.6, 0.5, 0.4]})}),
     "weight_maps": lambda: plots.weight_maps(np.zeros((7, 48, 48))),
     "ways": lambda: plots.ways([("frozen", 0.5, 7000, 1.5), ("from scratch", 0.6, 9000, None)]),
     "confidences": lambda: plots.confidences({"a": PROBS, "b": PROBS[:1]}),
@@ -293,3 +298,20 @@ def test_confidences_counts_shares_of_the_faces():
         (full,) = [bar for bar in ax.patches if bar.get_height() > 0]
         assert sum(heights) == pytest.approx(1)
         assert full.get_x() - 1e-6 <= place <= full.get_x() + full.get_width() + 1e-6
+
+
+def test_runs_mark_the_epoch_that_was_kept():
+    figure = plots.runs({"small": HISTORY, "large": HISTORY | {"val_accuracy": [0.4, 0.3, 0.2]}})
+    marks = [next(line for line in ax.lines if line.get_linestyle() == ":").get_xdata()[0] for ax in figure.axes]
+    assert marks == [2, 2, 1, 1]
+
+
+def test_robustness_begins_with_clean_faces():
+    ax = plots.robustness({"net": (0.7, {"blur": [0.6, 0.5, 0.4]})}).axes[0]
+    assert list(ax.lines[0].get_ydata()) == [0.7, 0.6, 0.5, 0.4]
+    assert ticks(ax.get_xticklabels()) == ["clean", "weak", "middle", "strong"]
+
+
+def test_ablation_tells_points_gained():
+    ax = plots.ablation({"start": [0.60, 0.62], "more": [0.63]})
+    assert words(ax) == ["+0.0", "+2.0"]

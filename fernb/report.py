@@ -1,0 +1,225 @@
+"""What a folder of trained networks is worth: metrics, figures and a model card. ``fernb predict --report``.
+
+Nothing in it is typed by hand: figures come from the networks' files and the faces, words from
+the side-cars. Taught in notebook 03.
+"""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from fernb.corruptions import CORRUPTIONS, corrupt
+from fernb.data import FaceSet, FaceSplits, duplicated, ferplus
+from fernb.errors import DataError
+from fernb.evaluation import (
+    apply_temperature,
+    evaluate,
+    expected_calibration_error,
+    fit_temperature,
+    fit_unsure_below,
+    majority_class_accuracy,
+    reliability,
+    vote_ceiling,
+)
+from fernb.files import whole_file, write_json
+from fernb.labels import EMOTIONS
+from fernb.recogniser import INT8, Recogniser
+
+MAIN = "my_own_model"
+"""The network that the model card is about, and that fernb uses unless told otherwise."""
+
+
+def judge(recogniser: Recogniser, splits: FaceSplits) -> dict:
+    """Return the reports of :func:`fernb.evaluation.evaluate` on val and test, with calibration fitted on val.
+
+    ``temperature`` and ``unsure_below`` are fitted on val; ``ece_calibrated`` is test's
+    calibration error with that temperature; ``test_flip`` is with flipping.
+    """
+    probs = {name: recogniser.predict(part.images) for name, part in (("val", splits.val), ("test", splits.test))}
+    probs["test_flip"] = recogniser.predict(splits.test.images, flip=True)
+    metrics = {}
+    for name, rows in probs.items():
+        part = splits.val if name == "val" else splits.test
+        metrics[name] = evaluate(rows, part.labels, splits.classes, duplicated(part, splits.train))
+    metrics["temperature"] = fit_temperature(probs["val"], splits.val.labels)
+    metrics["unsure_below"] = fit_unsure_below(probs["val"], splits.val.labels)
+    calibrated = apply_temperature(probs["test"], metrics["temperature"])
+    metrics["test"] |= {
+        "ece_calibrated": expected_calibration_error(calibrated, splits.test.labels),
+        "reliability": reliability(probs["test"], splits.test.labels),
+        "reliability_calibrated": reliability(calibrated, splits.test.labels),
+    }
+    return metrics
+
+
+def robustness(recogniser: Recogniser, faces: FaceSet) -> dict[str, list[float]]:
+    """Return the accuracy on ``faces`` under each of :data:`~fernb.corruptions.CORRUPTIONS`, weak to strong."""
+
+    def accuracy(images: np.ndarray) -> float:
+        return float((recogniser.predict(images).argmax(1) == faces.labels).mean())
+
+    return {
+        name: [accuracy(corrupt(faces.images, strength)) for strength in strengths]
+        for name, strengths in CORRUPTIONS.items()
+    }
+
+
+def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) -> list[Path]:
+    """Judge every network of ``folder`` that ``fernb train`` made, and write what came out beside them.
+
+    Writes ``metrics.json``, ``model_card.md``, ``learning_curves.png``, ``reliability.png``,
+    ``robustness.png``, ``NAME_architecture.txt`` for each network, and ``ablation.png`` where there is an
+    ``ablation.csv``; returns their paths. Raises :class:`~fernb.errors.DataError` where no network is.
+    """
+    folder = Path(folder)
+    sidecars = _sidecars(folder)
+    networks = {name: _judged(folder / f"{name}.tflite", sidecar, splits) for name, sidecar in sidecars.items()}
+    metrics = {
+        "command": command,
+        "data": {"source": splits.source, "digest": splits.digest},
+        "ladder": _ladder(splits),
+        "networks": networks,
+    }
+    write_json(folder / "metrics.json", metrics)
+    written = [folder / "metrics.json", *_figures(folder, sidecars, networks)]
+    for name, sidecar in sidecars.items():
+        written.append(folder / f"{name}_architecture.txt")
+        _write(written[-1], _architecture(folder, name, sidecar, networks))
+    if MAIN in networks:
+        written.append(folder / "model_card.md")
+        _write(written[-1], _model_card(sidecars[MAIN], metrics))
+    return written
+
+
+def _sidecars(folder: Path) -> dict[str, dict]:
+    """The side-cars of networks that were trained from scratch here: those have a recipe and a history."""
+    found = {}
+    for path in sorted(folder.glob("*.tflite")):
+        if not path.stem.endswith(INT8):
+            sidecar = Recogniser(path).sidecar
+            if "recipe" in sidecar and "history" in sidecar:
+                found[path.stem] = sidecar
+    if not found:
+        raise DataError(f"there is no network of `fernb train` in {folder}; name the folder where it saved one.")
+    return found
+
+
+def _judged(path: Path, sidecar: dict, splits: FaceSplits) -> dict:
+    if sidecar["recipe"].get("ferplus"):
+        splits = ferplus(splits, sidecar["recipe"]["ferplus"])
+    recogniser = Recogniser(path)
+    answer = {key: sidecar[key] for key in ("parameters", "made", "protocol")} | judge(recogniser, splits)
+    small = path.with_name(f"{path.stem}{INT8}.tflite")
+    if small.is_file():
+        report = evaluate(Recogniser(small).predict(splits.test.images), splits.test.labels, splits.classes)
+        lost = answer["test"]["accuracy"] - report["accuracy"]
+        answer["int8"] = {"accuracy": report["accuracy"], "lost": lost, "bytes": small.stat().st_size}
+    return answer | {"bytes": path.stat().st_size, "robustness": robustness(recogniser, splits.test)}
+
+
+def _ladder(splits: FaceSplits) -> dict:
+    """What any network on these data must be held against."""
+    rungs = {
+        "chance": 1 / len(splits.classes),
+        "majority_class": majority_class_accuracy(splits.train.labels, splits.test.labels),
+    }
+    if splits.test.votes is not None and splits.classes == EMOTIONS:
+        rungs["taggers"] = vote_ceiling(splits.test.labels, splits.test.votes)
+    return rungs
+
+
+def _figures(folder: Path, sidecars: dict[str, dict], networks: dict[str, dict]) -> list[Path]:
+    from fernb import plots
+
+    figures = {
+        "learning_curves": plots.runs({name: sidecar["history"] for name, sidecar in sidecars.items()}),
+        "reliability": plots.calibration({name: network["test"] for name, network in networks.items()}),
+        "robustness": plots.robustness(
+            {name: (network["test"]["accuracy"], network["robustness"]) for name, network in networks.items()}
+        ),
+    }
+    if (folder / "ablation.csv").is_file():
+        figures["ablation"] = plots.ablation(read_ablation(folder / "ablation.csv")).figure
+    paths = []
+    for name, figure in figures.items():
+        paths.append(folder / f"{name}.png")
+        with whole_file(paths[-1]) as temporary:
+            figure.savefig(temporary, dpi=100)
+    return paths
+
+
+def read_ablation(path: str | os.PathLike) -> dict[str, list[float]]:
+    """Return the accuracies on val of each row of ``benchmarks/ablation.py``'s table: one for each seed."""
+    rows: dict[str, list[float]] = {}
+    with open(path, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            rows.setdefault(row["change"], []).append(float(row["val_accuracy"]))
+    return rows
+
+
+def _architecture(folder: Path, name: str, sidecar: dict, networks: dict[str, dict]) -> str:
+    from fernb.models import load_model
+
+    lines: list[str] = []
+    load_model(folder / f"{name}.keras").summary(line_length=100, print_fn=lines.append)
+    recipe = sidecar["recipe"]
+    lines += ["", "Why this one", "", recipe["about"], f"Made by: {sidecar['made']['command']}"]
+    lines += ["", "The recipe", "", json.dumps(recipe, indent=1), "", "Every network that was trained in full", ""]
+    for other, network in networks.items():
+        lines.append(
+            f"{other:18} {network['parameters']:>10,} parameters  val {network['val']['accuracy']:.2%}  "
+            f"test {network['test']['accuracy']:.2%}, with flip {network['test_flip']['accuracy']:.2%}"
+        )
+    if (folder / "ablation.csv").is_file():
+        lines += ["", "Every single change to a smaller network, accuracy on val (mean of its seeds)", ""]
+        table = read_ablation(folder / "ablation.csv")
+        lines += [f"{change:40} {np.mean(values):.2%}  ({len(values)} seeds)" for change, values in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _model_card(sidecar: dict, metrics: dict) -> str:
+    network = metrics["networks"][MAIN]
+    test, flip = network["test"], network["test_flip"]
+    low, high = test["interval"]
+    rows = "\n".join(
+        f"| {name} | {row['support']:,} | {row['precision']:.1%} | {row['recall']:.1%} |"
+        for name, row in test["per_class"].items()
+    )
+    worst = min(test["per_class"], key=lambda name: test["per_class"][name]["recall"])
+    weak = {name: test["accuracy"] - values[-1] for name, values in network["robustness"].items()}
+    taggers = metrics["ladder"].get("taggers")
+    ceiling = f" FER+'s ten taggers together name {taggers['majority']:.1%} of the test labels." if taggers else ""
+    duplicates = f"{test['n'] - test['n_deduplicated']:,} of them also stand in Training; without those"
+    return (
+        Path(__file__)
+        .with_name("model_card.md")
+        .read_text(encoding="utf-8")
+        .format(
+            about=sidecar["recipe"]["about"],
+            parameters=network["parameters"],
+            made=sidecar["made"],
+            data=metrics["data"],
+            protocol=sidecar["protocol"],
+            test=test,
+            low=low,
+            high=high,
+            flip=flip,
+            duplicates=duplicates,
+            rows=rows,
+            worst=worst,
+            temperature=network["temperature"],
+            unsure_below=network["unsure_below"],
+            worst_corruption=max(weak, key=weak.get),
+            lost=max(weak.values()),
+            ceiling=ceiling,
+            command=metrics["command"],
+        )
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

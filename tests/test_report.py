@@ -1,0 +1,78 @@
+"""The report on a folder of networks: its figures are those of the files, and nothing is missing."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import fernb
+from fernb import report, synthetic
+from fernb.cli import main
+from fernb.data import FaceSet, make_splits, save_cache
+from fernb.errors import DataError
+from fernb.labels import EMOTIONS, EMOTIONS_8
+from fernb.models import build_vgg, save_model
+
+HISTORY = {"loss": [2, 1.0], "val_loss": [2, 1.5], "accuracy": [0.2, 0.5], "val_accuracy": [0.2, 0.4]}
+
+
+@pytest.fixture(scope="module")
+def splits():
+    rng = np.random.default_rng(3)
+    parts = [synthetic.draw_faces(n, seed) for n, seed in ((70, 1), (35, 2), (35, 3))]
+    votes = [rng.multinomial(10, [0.1] * 10, len(part)).astype(np.uint8) for part in parts]
+    return make_splits(*(FaceSet(p.images, p.labels, v) for p, v in zip(parts, votes, strict=True)), source="drawn")
+
+
+@pytest.fixture(scope="module")
+def folder(splits, tmp_path_factory):
+    """Two untrained networks, one of seven emotions and one of eight, as ``fernb train`` saves them."""
+    folder = tmp_path_factory.mktemp("networks")
+    for name, labels in ((report.MAIN, EMOTIONS), ("ferplus", EMOTIONS_8)):
+        keras.utils.set_random_seed(7)
+        recipe = {"about": "A tiny one.", "ferplus": "plurality" if labels == EMOTIONS_8 else None}
+        made = {"command": "fernb train", "seed": 7, "epochs_run": 2, "hardware": "a test"}
+        sidecar = {"labels": labels, "recipe": recipe, "made": made, "protocol": "none", "history": HISTORY}
+        save_model(build_vgg(len(labels), (8, 8)), folder / f"{name}.keras", sidecar, splits.train.images)
+    (folder / "ablation.csv").write_text("change,seed,val_accuracy\nstart,1,0.6\nstart,2,0.62\nmore,1,0.63\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def written(folder, splits, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("data") / "faces.npz"
+    save_cache(splits, cache)
+    return CliRunner().invoke(main, ["predict", "--data", str(cache), "--report", str(folder)])
+
+
+def test_metrics_are_those_of_the_committed_files(written, folder, splits):
+    assert written.exit_code == 0, written.output
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics["networks"]) == {report.MAIN, "ferplus"}
+    network = metrics["networks"][report.MAIN]
+    right = fernb.Recogniser(folder / f"{report.MAIN}.tflite").predict(splits.test.images).argmax(1)
+    assert network["test"]["accuracy"] == (right == splits.test.labels).mean()
+    small = fernb.Recogniser(folder / f"{report.MAIN}_int8.tflite").predict(splits.test.images).argmax(1)
+    assert network["int8"]["accuracy"] == (small == splits.test.labels).mean()
+    assert set(metrics["networks"]["ferplus"]["test"]["per_class"]) == set(EMOTIONS_8)
+    assert all(len(values) == 3 for values in network["robustness"].values())
+    assert metrics["ladder"]["chance"] == pytest.approx(1 / 7) and metrics["ladder"]["taggers"]["n"] == 35
+
+
+def test_every_file_is_there_and_told(written, folder):
+    figures = {"learning_curves.png", "reliability.png", "robustness.png", "ablation.png"}
+    texts = {"metrics.json", "model_card.md", "ferplus_architecture.txt", f"{report.MAIN}_architecture.txt"}
+    for name in figures | texts:
+        assert (folder / name).stat().st_size > 500 and name in written.stdout
+    card = (folder / "model_card.md").read_text()
+    accuracy = json.loads((folder / "metrics.json").read_text())["networks"][report.MAIN]["test"]["accuracy"]
+    assert f"{accuracy:.2%}" in card and "{" not in card and "AI Act" in card
+    architecture = (folder / f"{report.MAIN}_architecture.txt").read_text()
+    assert "Total params" in architecture and "A tiny one." in architecture and "more" in architecture
+
+
+def test_a_folder_without_networks_is_one_sentence(tmp_path, splits):
+    with pytest.raises(DataError, match="no network"):
+        report.write_report(tmp_path, splits, "test")
