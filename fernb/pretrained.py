@@ -8,7 +8,7 @@ import json
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
@@ -126,6 +126,7 @@ class _Bench:
     plan: Plan
     resume: bool
     report: Callable[[str], None]
+    heads: dict = field(default_factory=dict)  # the MLP is measured itself, and fine-tuning starts from it
 
     def features(self, part: str, augment: bool = False) -> transfer.Features:
         faces = self.splits.parts()[part]
@@ -137,11 +138,15 @@ class _Bench:
 
     def head(self, augment: bool, hidden: int) -> tuple[keras.Model, float, int]:
         """Return a fitted head, the seconds that its features and itself took, and its epochs."""
+        if (augment, hidden) in self.heads:
+            return self.heads[augment, hidden]
         train, val = self.features("train", augment), self.features("val")
         start = time.perf_counter()
         head = transfer.build_head(train.values.shape[1], len(self.splits.classes), hidden)
         history = transfer.fit_head(head, train, val, self.plan.head_epochs, seed=self.plan.seed)
-        return head, train.seconds + val.seconds + time.perf_counter() - start, len(history["loss"])
+        seconds = train.seconds + val.seconds + time.perf_counter() - start
+        self.heads[augment, hidden] = head, seconds, len(history["loss"])
+        return self.heads[augment, hidden]
 
     def bottleneck(self, augment: bool, hidden: int) -> dict:
         head, seconds, epochs = self.head(augment, hidden)
@@ -152,9 +157,12 @@ class _Bench:
     def tuned(self, augment: bool, out: Path | None, how: dict) -> dict:
         head, seconds, _ = self.head(augment, 256)
         start = time.perf_counter()
+        norm = any(isinstance(layer, keras.layers.BatchNormalization) for layer in self.backbone.model.layers)
         recipe = transfer.FineTuning(
             network=self.backbone.name,
             first=transfer.FIRST_TUNED.get(self.backbone.name),
+            norm=norm,
+            learning_rate=1e-3 if norm else 1e-4,  # without normalisation larger steps blow the network up
             epochs=self.plan.tune_epochs if augment else -(-self.plan.tune_epochs // 2),  # it overfits sooner
             augmentation=transfer.GENTLE if augment else None,
         )

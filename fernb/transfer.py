@@ -21,11 +21,14 @@ from fernb.backbones import Backbone
 from fernb.config import SEED
 from fernb.data import FaceSet, FaceSplits
 from fernb.files import whole_file
-from fernb.models import load_model
+from fernb.models import FusedBatchNormalization, load_model
 from fernb.training import Recipe, train
 
 GRID = 3
 """Features keep so much of *where*: averages over 3 × 3 fields of the cut layer's maps."""
+
+MANY = 4000
+"""From so many inputs on a network is compiled into a graph, which answers nearly twice as fast."""
 
 FIRST_TUNED = {"MobileNet": "conv_dw_3", "VGG16": "block4_conv1", "ResNet50": "conv4_block1_1_conv"}
 """Fine-tuning leaves everything before this layer as it was; of other backbones it tunes all."""
@@ -93,14 +96,15 @@ def answers(
 ) -> np.ndarray:
     """Return what ``model`` makes of ``inputs``: faces uint8 ``(n, 48, 48)`` or features ``(n, d)``.
 
-    Each batch goes through ``pack``. Like ``model.predict``, but without building a graph first,
-    which takes longer than the answers where many small networks are asked.
+    Each batch goes through ``pack``. Unlike ``model.predict`` it builds a graph only for many
+    inputs: elsewhere that takes longer than the answers.
     """
+    ask = model.predict_on_batch if len(inputs) >= MANY else lambda batch: model(batch, training=False)
     inputs = inputs[..., None] if inputs.ndim == 3 else inputs
     parts = [np.empty((0, *model.output.shape[1:]), np.float32)]
     for first in range(0, len(inputs), batch_size):
         batch = inputs[first : first + batch_size].astype(np.float32)
-        parts.append(pack(keras.ops.convert_to_numpy(model(batch, training=False))))
+        parts.append(pack(keras.ops.convert_to_numpy(ask(batch))))
         if progress:
             progress(first + len(batch), len(inputs))
     return np.concatenate(parts[1:] or parts)
@@ -213,21 +217,29 @@ def attach(backbone: Backbone, head: keras.Model, grid: int = GRID) -> keras.Mod
 # --- fine-tuning -------------------------------------------------------------------------------------
 
 
-def unfreeze(model: keras.Model, first: str | None) -> None:
-    """Let ``model`` learn from the layer ``first`` on (None: all of it), its batch normalisation excepted.
+def unfreeze(model: keras.Model, first: str | None, norm: bool = False) -> None:
+    """Let ``model`` learn from the layer ``first`` on (None: all of it), its batch normalisation only with ``norm``.
 
-    Batch normalisation keeps its old means: a few batches of new pictures would spoil what
+    Frozen normalisation keeps its old means: a few batches of new pictures would spoil what
     the layers after it were trained on. In Keras ``trainable = False`` does that.
     """
     on = first is None
     for layer in model.layers:
         on = on or layer.name == first
-        layer.trainable = on and not isinstance(layer, layers.BatchNormalization)
+        is_norm = isinstance(layer, layers.BatchNormalization)
+        layer.trainable = on and (norm or not is_norm)
+        if is_norm and layer.trainable:
+            layer.momentum = 0.95  # Keras's 0.99 would still remember the old pictures after some hundred batches
 
 
 @dataclass(frozen=True)
 class FineTuning(Recipe):
-    """A recipe that goes on from the network in the file ``start``, learning from the layer ``first`` on."""
+    """A recipe that goes on from the network in the file ``start``, learning from the layer ``first`` on.
+
+    ``norm`` lets batch normalisation learn with the rest. Frozen is right for few faces. With
+    thousands of them, and a backbone from another world, it must learn: MobileNet has filters
+    that were silent on ImageNet, which frozen normalisation enlarges thirtyfold when they wake up.
+    """
 
     about: str = "A pre-trained backbone with a fitted head, its upper layers tuned at a low rate."
     network: str = "MobileNet"
@@ -241,16 +253,30 @@ class FineTuning(Recipe):
     patience: int = 5
     start: Path | None = None
     first: str | None = None
+    norm: bool = False
 
     def build(self, classes: int) -> keras.Model:
         """Load the network and unfreeze its upper layers."""
         model = load_model(self.start)
-        unfreeze(model, self.first)
+        model = _fused(model) if self.norm else model
+        unfreeze(model, self.first, self.norm)
         return model
 
     def optimizer(self) -> keras.optimizers.Optimizer:
-        """Build Adam: with frozen normalisation, SGD at any useful rate blows the network up."""
+        """Return a fresh Adam: with frozen normalisation, SGD at any useful rate blows the network up."""
         return keras.optimizers.Adam(self.learning_rate, clipnorm=1.0)
+
+
+def _fused(model: keras.Model) -> keras.Model:
+    """Return a copy of ``model`` with the faster batch normalisation; :func:`fernb.models.portable` undoes it."""
+
+    def faster(layer):
+        is_norm = isinstance(layer, layers.BatchNormalization)
+        return (FusedBatchNormalization if is_norm else type(layer)).from_config(layer.get_config())
+
+    copy = keras.models.clone_model(model, clone_function=faster)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def fine_tune(

@@ -264,6 +264,27 @@ def test_frozen_normalisation_ignores_the_batch(mobilenet):
     np.testing.assert_array_equal(mobilenet.model(faces, training=True), mobilenet.model(faces, training=False))
 
 
+def test_normalisation_may_learn_too(mobilenet, tmp_path):
+    splits = make_splits(face_set(16), face_set(8), face_set(8), "noise")
+    head = transfer.build_head(2048, 7, 8)
+    attached = transfer.attach(mobilenet, head)
+    before = {layer.name: layer.get_weights() for layer in attached.layers}
+    frozen = transfer.answers(attached, FACES)
+    recipe = transfer.FineTuning(first="conv_dw_5", epochs=1, batch_size=8, learning_rate=0.01, norm=True)
+    model, _, _ = transfer.fine_tune(mobilenet, head, splits, tmp_path, recipe, report=lambda line: None)
+    changed = [
+        layer.name
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+        and not all(map(np.array_equal, before[layer.name], layer.get_weights()))
+    ]
+    assert changed == ["conv_dw_5_bn", "conv_pw_5_bn", "conv_dw_6_bn", "conv_pw_6_bn", "head_norm"]
+    assert not np.allclose(transfer.answers(model, FACES), frozen)
+    portable = models.portable(model)  # no layer of fernb's own is left in the file
+    assert {type(layer).__module__.split(".")[0] for layer in portable.layers} == {"keras"}
+    np.testing.assert_allclose(transfer.answers(portable, FACES), transfer.answers(model, FACES), atol=1e-5)
+
+
 # --- the command -------------------------------------------------------------------------------------
 
 
