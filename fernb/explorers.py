@@ -47,9 +47,8 @@ class PhotoUpload(widgets.VBox):
         self._picture = widgets.Image(format="jpeg", layout={"display": "none", "max_width": "100%"})
         # Jupyter's server loses larger messages without a word
         note = "A JPEG or PNG of up to 9 MB. It goes to your kernel, nowhere else, and is not stored."
-        super().__init__(
-            [self._choose, widgets.HTML(f"<small>{note}</small>"), self._words, self._picture, self._answer]
-        )
+        parts = [self._choose, widgets.HTML(f"<small>{note}</small>"), self._words, self._picture, self._answer]
+        super().__init__(parts, layout=LEFT)
 
     def _chosen(self, change) -> None:
         if change["new"]:

@@ -6,10 +6,13 @@ const LEAST_GAP = 50; // ms between two frames: at most 20 a second
 const SLOW = 3000; // ms without an answer until it is said
 const GIVE_UP = 30000; // ms without an answer until the camera goes off
 const OLD = 1500; // ms after which an answer is drawn no more
+const MISSED = 400; // ms for which a face that the detector misses keeps its box
 const STRIP = 30000; // ms in the strip chart
 const MOST_STRIPS = 3; // people in it
 const SPEAK = 3000; // ms between two texts for screen readers while the camera runs
 const SNAPSHOT_SIDE = 1920;
+const BAR = 17; // pixels of a probability bar with its name
+const NARROW = 400; // pixels of the page's column
 
 const TEXT = {
   idle: "The camera is off.",
@@ -57,6 +60,7 @@ class Engine {
     this.run = `${this.page}-${++this.count}`;
     this.waiting = null; // the frame on its way: {seq, at}
     this.result = null;
+    this.drawn = []; // boxes on the picture
     this.history = []; // {at, boxes} of the last 30 s
     this.answers = []; // {at, delay} of the last 2 s
   }
@@ -79,7 +83,8 @@ class Engine {
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
     } catch (error) {
-      if (run === this.run) this.set(ERRORS[error.name] ?? "error", error.message);
+      const known = ERRORS[error.name];
+      if (run === this.run) this.set(known ?? "error", known ? "" : error.message);
       return;
     }
     if (run !== this.run) return stop(stream); // stopped while the browser asked
@@ -161,8 +166,16 @@ class Engine {
     this.history = [...this.history.filter((one) => now - one.at < STRIP + 1000), { at: now, boxes: message.boxes }];
     this.last = message;
     this.result = { ...message, at: now, delay: now - at };
+    this.drawn = this.kept(message.boxes, now);
     if (this.state !== "running" || this.detail) this.set("running");
     for (const view of this.views) view.show(this.result);
+  }
+
+  // The boxes to draw: the new ones, and those of people who were missed for a moment only.
+  kept(boxes, now) {
+    const here = new Set(boxes.map((box) => box.person));
+    const missed = this.drawn.filter((box) => !here.has(box.person) && now - box.at < MISSED);
+    return [...boxes.map((box) => ({ ...box, at: now })), ...missed];
   }
 
   // Four times a second: is the kernel there, is the tab in sight?
@@ -198,6 +211,7 @@ const MARKUP = `
   <div class="stage off"><video muted playsinline aria-label="Live picture of the camera"></video><canvas aria-hidden="true"></canvas></div>
   <p class="alarm" role="alert" hidden></p>
   <p class="state" role="status" aria-live="polite"></p>
+  <p class="seen" role="status" aria-live="polite"></p>
   <div class="controls">
     <button type="button" class="start">Start camera</button>
     <button type="button" class="record" aria-pressed="false">Record readings</button>
@@ -207,8 +221,8 @@ const MARKUP = `
   <div class="controls">
     <label><input type="checkbox" class="mirror" checked> Mirror</label>
     <label><input type="checkbox" class="eyes"> Watch for tired eyes</label>
-    <label>Smoothing <select class="kind"></select></label>
-    <label>over <input type="range" class="smoothing" min="0" max="3" step="0.1"><output></output></label>
+    <span><label>Smoothing <select class="kind"></select></label>
+    <label>over <input type="range" class="smoothing" min="0" max="3" step="0.1"><output></output></label></span>
     <label>Unsure below <input type="range" class="unsure" min="0" max="1" step="0.05"><output></output></label>
   </div>
   <p class="note numbers" aria-live="off"></p>
@@ -297,7 +311,7 @@ class View {
     find(".kind").value = settings.kind;
     slide(find(".smoothing"), settings.smoothing, `${settings.smoothing.toFixed(1)} s`);
     find(".smoothing").disabled = settings.kind === "none";
-    slide(find(".unsure"), settings.unsure_below, `${Math.round(100 * settings.unsure_below)} %`);
+    slide(find(".unsure"), settings.unsure_below, `${Math.round(100 * settings.unsure_below)}%`);
     const options = engine.cameras.map((camera, i) => new Option(camera.label || `camera ${i + 1}`, camera.deviceId));
     find(".camera").hidden = options.length < 2;
     find(".camera select").replaceChildren(...options);
@@ -309,8 +323,8 @@ class View {
     }
     find(".stage").classList.toggle("off", !live);
     const text = [TEXT[state], engine.detail].filter(Boolean).join(" ");
-    if (text !== this.told) this.say(text);
-    this.told = text;
+    write(find(".state"), text);
+    if (!live) write(find(".seen"), "");
     this.redraw();
   }
 
@@ -323,7 +337,8 @@ class View {
     const { boxes } = result;
     if (performance.now() - this.spoken > SPEAK) {
       const words = boxes.map((box) => `person ${box.person} ${box.label}`).join(", ");
-      this.say(boxes.length ? `The camera is on: ${words}.` : "The camera is on: no face in view.");
+      write(this.find(".seen"), words || "no face in view");
+      this.spoken = performance.now();
     }
     const tired = boxes.filter((box) => box.eyes?.alarm).map((box) => box.person);
     write(this.find(".alarm"), tired.length ? `Person ${tired.join(", ")}: eyes closed long or often. Tired?` : "");
@@ -332,23 +347,20 @@ class View {
     this.root.dispatchEvent(new CustomEvent("fernb-reading", { detail: result })); // drawn: benchmarks listen
   }
 
-  say(text) {
-    write(this.find(".state"), text);
-    this.spoken = performance.now();
-  }
-
   tick() {
     const { engine } = this;
     const live = LIVE.has(engine.state);
     const current = live && engine.result && performance.now() - engine.result.at < OLD ? engine.result : null;
-    drawBoxes(this.find(".stage canvas"), current?.boxes ?? [], this);
+    drawBoxes(this.find(".stage canvas"), current ? engine.drawn : [], this);
     if (!current) this.find(".alarm").hidden = true;
     if (performance.now() - this.drawn < 200) return;
     this.drawn = performance.now();
     drawStrip(this.find(".strip"), engine, this);
     const numbers = live ? engine.rate() : null;
     const parts = numbers ? [`${numbers.rate.toFixed(1)} readings a second`, `${Math.round(numbers.delay)} ms from picture to box`] : [];
-    if (engine.last) parts.push(`recorded frames: ${engine.last.recorded}`, `snapshots: ${engine.last.snapshots}`);
+    const { recorded = 0, snapshots = 0 } = engine.last ?? {};
+    if (recorded) parts.push(`recorded frames: ${recorded}`);
+    if (snapshots) parts.push(`snapshots: ${snapshots}`);
     write(this.find(".numbers"), parts.join(" · "));
   }
 }
@@ -379,43 +391,63 @@ function fitted(canvas, height) {
 
 function drawBoxes(canvas, boxes, view) {
   const [pen, width, height] = fitted(canvas, canvas.clientHeight);
-  for (const box of boxes) {
-    const w = Math.round(box.w * width);
-    const h = Math.round(box.h * height);
-    const x = Math.round((view.engine.mirror ? 1 - box.x - box.w : box.x) * width);
-    const y = Math.round(box.y * height);
-    for (const [line, colour] of [[6, "#000"], [3, view.colour(box.label)]]) {
-      pen.lineWidth = line;
-      pen.strokeStyle = colour;
-      pen.strokeRect(x, y, w, h);
-    }
-    pen.font = "600 15px sans-serif";
-    const text = `${box.person}: ${box.label} ${Math.round(100 * box.score)} %`;
-    const long = pen.measureText(text).width + 12;
-    const left = Math.max(0, Math.min(x - 3, width - long));
-    const top = y >= 26 ? y - 26 : Math.min(y + h + 3, height - 23);
-    pen.fillStyle = "rgba(0,0,0,0.8)";
-    pen.fillRect(left, top, long, 23);
-    pen.fillStyle = "#fff";
-    pen.fillText(text, left + 6, top + 17);
-    drawBars(pen, box, x, y, w, width, height, view);
+  const placed = boxes.map((box) => ({
+    box,
+    x: Math.round((view.engine.mirror ? 1 - box.x - box.w : box.x) * width),
+    y: Math.round(box.y * height),
+    w: Math.round(box.w * width),
+    h: Math.round(box.h * height),
+  }));
+  const names = placed.map((face) => drawFace(pen, face, width, height, view));
+  const taken = [...placed, ...names];
+  for (const face of placed) {
+    const panel = placeBars(face, taken, width, height, view);
+    if (!panel) continue;
+    taken.push(panel);
+    drawBars(pen, face.box, panel, view);
   }
 }
 
-// Probability bars beside the box, on the side with room.
-function drawBars(pen, box, x, y, w, width, height, view) {
-  const labels = view.engine.model.get("labels");
-  const [wide, step, name] = [150, 17, 62];
-  const left = Math.round(x + w + 8 + wide <= width ? x + w + 8 : Math.max(0, x - wide - 8));
-  const top = Math.max(0, Math.min(y - 3, height - step * labels.length - 6));
+// Draws the box and the name; returns where the name is.
+function drawFace(pen, { box, x, y, w, h }, width, height, view) {
+  for (const [line, colour] of [[6, "#000"], [3, view.colour(box.label)]]) {
+    pen.lineWidth = line;
+    pen.strokeStyle = colour;
+    pen.strokeRect(x, y, w, h);
+  }
+  pen.font = width < NARROW ? "600 12px sans-serif" : "600 15px sans-serif";
+  const text = `${box.person}: ${box.label} ${Math.round(100 * box.score)}%`;
+  const long = pen.measureText(text).width + 12;
+  const left = Math.max(0, Math.min(x - 3, width - long));
+  const top = y >= 26 ? y - 26 : Math.min(y + h + 3, height - 23);
+  pen.fillStyle = "rgba(0,0,0,0.8)";
+  pen.fillRect(left, top, long, 23);
+  pen.fillStyle = "#fff";
+  pen.fillText(text, left + 6, top + 17);
+  return { x: left, y: top, w: long, h: 23 };
+}
+
+// Where beside a face its bars cover nobody: right, left, below or above it; undefined where there is no room.
+function placeBars({ x, y, w, h }, taken, width, height, view) {
+  const size = { w: 150, h: BAR * view.engine.model.get("labels").length + 6 };
+  const beside = Math.max(0, Math.min(y - 3, height - size.h));
+  const under = Math.max(0, Math.min(x, width - size.w));
+  const places = [[x + w + 6, beside], [x - size.w - 6, beside], [under, y + h + 28], [under, y - size.h - 30]];
+  const free = (a) => !taken.some((b) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h);
+  const inside = (a) => a.x >= 0 && a.y >= 0 && a.x + a.w <= width && a.y + a.h <= height;
+  return places.map(([left, top]) => ({ x: left, y: top, ...size })).find((place) => inside(place) && free(place));
+}
+
+function drawBars(pen, box, { x, y, w, h }, view) {
+  const name = 62;
   pen.fillStyle = "rgba(0,0,0,0.65)";
-  pen.fillRect(left, top, wide, step * labels.length + 6);
+  pen.fillRect(x, y, w, h);
   pen.font = "12px sans-serif";
-  labels.forEach((label, i) => {
+  view.engine.model.get("labels").forEach((label, i) => {
     pen.fillStyle = "#fff";
-    pen.fillText(label, left + 5, top + 15 + i * step);
+    pen.fillText(label, x + 5, y + 15 + i * BAR);
     pen.fillStyle = view.colour(label);
-    pen.fillRect(left + name, top + 5 + i * step, Math.round((wide - name - 6) * box.probs[i]), step - 5);
+    pen.fillRect(x + name, y + 5 + i * BAR, Math.round((w - name - 6) * box.probs[i]), BAR - 5);
   });
 }
 
@@ -453,6 +485,7 @@ function drawStrip(canvas, engine, view) {
   pen.fillStyle = style.color;
   if (!people.length) pen.fillText("The last 30 seconds appear here.", left, row / 2);
   for (const [seconds, align] of [[30, "left"], [20, "center"], [10, "center"], [0, "right"]]) {
+    if (align === "center" && width < NARROW) continue;
     pen.textAlign = align;
     pen.fillText(seconds ? `${seconds} s ago` : "now", place(now - 1000 * seconds), height - 6);
   }

@@ -118,14 +118,14 @@ def write_notebook(path: Path, *cells: str) -> Path:
     return path
 
 
-def run_notebook(context, address: str, notebook: Path, seconds: float = 40):
-    """Open a notebook, run all of its cells, and return the page when a webcam widget is there."""
+def run_notebook(context, address: str, notebook: Path, seconds: float = 40, shown: str = ".fernb-webcam"):
+    """Open a notebook, run all of its cells, and return the page when a widget is ``shown``."""
     page = context.new_page()
     page.goto(address.format(notebook=notebook.name), wait_until="domcontentloaded")
     page.wait_for_function("window.jupyterapp && document.querySelector('.jp-Notebook .jp-Cell')", timeout=60_000)
     page.wait_for_function(READY, timeout=60_000)  # sooner, JupyterLab would ask which kernel to take
     command(page, "notebook:run-all-cells")
-    page.wait_for_selector(".fernb-webcam", timeout=1000 * seconds)
+    page.wait_for_selector(shown, timeout=1000 * seconds)
     return page
 
 

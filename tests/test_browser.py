@@ -11,12 +11,18 @@ from PIL import Image
 
 import fernb
 from fernb import config
+from fernb.video import Table, frames, read_faces
 
 if lab.CHROMIUM is None and "CI" not in os.environ:
     pytest.skip("there is no Chromium; install it to test the webcam widget", allow_module_level=True)
 pytestmark = pytest.mark.xdist_group("browser")  # one server, one browser at a time
 
 WIDGET = "from fernb.webcam import Webcam\nwidget = Webcam(detector='haar')\nwidget"
+CLIP = config.SAMPLES / "emotions.mp4"
+EXPLORERS = f"""
+from fernb.explorers import PhotoUpload, VideoExplorer
+display(PhotoUpload(detector="haar"), VideoExplorer({str(CLIP)!r}, "clip.csv"))
+"""
 SECOND_VIEW = "display(widget)"
 TABLE = "rows = widget.readings()\nprint('rows', len(rows), rows.track.nunique(), len(widget.snapshots))"
 FIGURE = "import time\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nplt.plot([2, 1])\ntime.sleep(1)"
@@ -40,18 +46,22 @@ widget
 """
 
 
-def off_centre() -> np.ndarray:
-    """A 640x480 picture with a real face at the lower left."""
+def two_faces() -> np.ndarray:
+    """A 640x480 picture with real faces at the lower left and the upper right."""
     picture = np.full((480, 640, 3), (96, 112, 128), np.uint8)
-    face = fernb.read_picture(config.SAMPLES / "eileen_collins.jpg")[:256, 96:352]
-    picture[190:446, 30:286] = face
+    picture[190:446, 30:286] = fernb.read_picture(config.SAMPLES / "eileen_collins.jpg")[:256, 96:352]
+    picture[30:225, 400:595] = fernb.read_picture(config.SAMPLES / "grace_hopper.jpg")[30:420:2, 70:460:2]
     return picture
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
-    lab.write_mjpeg(folder / "still.mjpeg", [off_centre()] * 10)
+    lab.write_mjpeg(folder / "still.mjpeg", [two_faces()] * 10)
+    with Table(folder / "clip.csv", fernb.EMOTIONS) as table:
+        for frame, readings in read_faces(frames(CLIP, 1), fernb.Recogniser(), detector="haar"):
+            table.add(frame, readings)
+    lab.write_notebook(folder / "explorers.ipynb", EXPLORERS)
     lab.write_notebook(folder / "webcam.ipynb", WIDGET, SECOND_VIEW, TABLE, FIGURE)
     lab.write_notebook(folder / "one.ipynb", WIDGET)
     lab.write_notebook(folder / "slow.ipynb", SLOW)
@@ -81,6 +91,12 @@ def browser(playwright, home):
 @pytest.fixture(scope="module")
 def shared_page(browser, address, home):
     return lab.run_notebook(browser, address, home / "webcam.ipynb")
+
+
+@pytest.fixture(scope="module")
+def explorers(browser, address, home):
+    """A notebook with the widgets for photographs and for scanned videos."""
+    return lab.run_notebook(browser, address, home / "explorers.ipynb", shown=".widget-hslider")
 
 
 @pytest.fixture
@@ -122,34 +138,35 @@ def picture(locator) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(locator.screenshot())).convert("RGB"))
 
 
-def drawn_box(page) -> np.ndarray:
-    """Left, top, right, bottom of the box's opaque black edge on the overlay."""
+def drawn_boxes(page) -> np.ndarray:
+    """Left, top, right, bottom of the opaque black edge on the overlay's left half and on its right one."""
     return np.array(
         page.evaluate(
             """() => {
               const canvas = document.querySelector(".fernb-webcam .stage canvas");
               const { width, height } = canvas;
               const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
-              let [left, top, right, bottom] = [width, height, 0, 0];
+              const found = [0, 1].map(() => [width, height, 0, 0]);
               for (let i = 0; i < width * height; i++) {
                 if (data[4 * i] + data[4 * i + 1] + data[4 * i + 2] > 20 || data[4 * i + 3] < 250) continue;
                 const [x, y] = [i % width, Math.floor(i / width)];
-                [left, top] = [Math.min(left, x), Math.min(top, y)];
-                [right, bottom] = [Math.max(right, x), Math.max(bottom, y)];
+                const [left, top, right, bottom] = found[Number(x > width / 2)];
+                found[Number(x > width / 2)] =
+                  [Math.min(left, x), Math.min(top, y), Math.max(right, x), Math.max(bottom, y)];
               }
-              return [left, top, right, bottom];
+              return found;
             }"""
         )
     )
 
 
-def face_on_screen(page) -> np.ndarray:
-    """Left, top, right, bottom of the face in the picture that is on the screen, without the drawing."""
+def faces_on_screen(page) -> np.ndarray:
+    """Left, top, right, bottom of the two faces in the picture on the screen, without the drawing, left one first."""
     page.add_style_tag(content=".fernb-webcam .stage.bare canvas { visibility: hidden }")
     page.evaluate("document.querySelector('.fernb-webcam .stage').classList.add('bare')")
-    (face,) = fernb.find_faces(picture(view(page, ".stage")), "haar")
+    found = fernb.find_faces(picture(view(page, ".stage")), "haar")
     page.evaluate("document.querySelector('.fernb-webcam .stage').classList.remove('bare')")
-    return np.array([face.x, face.y, face.x + face.w, face.y + face.h])
+    return np.array(sorted([face.x, face.y, face.x + face.w, face.y + face.h] for face in found))
 
 
 def test_the_camera_starts_only_by_its_button(page):
@@ -163,17 +180,17 @@ def test_boxes_lie_on_the_faces(page, mirror):
     start(page)
     view(page, ".mirror").set_checked(mirror)
     wait_for_readings(page, page.evaluate("readings.length") + 3)
-    drawn, seen = drawn_box(page), face_on_screen(page)
+    drawn, seen = drawn_boxes(page), faces_on_screen(page)
+    assert (seen[0, 1] < seen[1, 1]) == mirror  # the clip's higher face is at the right
     width = view(page, ".stage").bounding_box()["width"]
-    assert (seen[0] > width / 2) == mirror  # the clip's face is at the left
     np.testing.assert_allclose(drawn, seen, atol=0.03 * width)
 
 
 def test_it_says_what_it_does_and_what_it_sees(page):
     start(page, 10)
-    page.wait_for_function("document.querySelector('.fernb-webcam .state').innerText.includes('person ')")
-    assert view(page, ".state").get_attribute("role") == "status"
-    assert "readings a second" in view(page, ".numbers").inner_text()
+    page.wait_for_function("document.querySelector('.fernb-webcam .seen').textContent.includes('person ')")
+    assert view(page, ".seen").get_attribute("role") == view(page, ".state").get_attribute("role") == "status"
+    page.wait_for_function("document.querySelector('.fernb-webcam .numbers').innerText.includes('readings a second')")
     strip = picture(view(page, ".strip"))
     assert len(np.unique(strip.reshape(-1, 3), axis=0)) > 5  # colours, not an empty chart
 
@@ -213,7 +230,7 @@ def test_what_is_recorded_reaches_the_next_cell(page):
     lab.run_cell(page, 2)
     output = page.locator(".jp-CodeCell").nth(2).locator(".jp-OutputArea-output", has_text="rows")
     words = output.filter(has_not_text="rows 0 0 0").inner_text().split()
-    assert int(words[1]) >= 1 and words[2:] == ["1", "1"]
+    assert int(words[1]) >= 1 and words[2:] == ["2", "1"]  # two people, one snapshot
 
 
 def test_figures_of_other_cells_stay_while_the_camera_runs(page):
@@ -313,7 +330,25 @@ def test_a_slow_kernel_drops_frames_and_the_delay_stays_bounded(browser, address
     assert len(got) / ((times[-1] - times[0]) / 1000) < 4  # of the camera's 30 a second
     assert statistics.median(delays) >= 300
     assert statistics.median(delays[-5:]) < statistics.median(delays[:5]) + 300  # nothing queues
+    # a kernel that was shut down tells nobody; only the time shows it
+    page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    later(page, 4)
+    assert "busy" in state(page, "slow")
+    later(page, 40)
+    assert "did not answer" in state(page, "noanswer")
+    assert page.evaluate("lit()") == 0
     page.close()
+
+
+def later(page, seconds: float) -> None:
+    """Put the page's clock forward."""
+    page.evaluate(
+        """(seconds) => {
+      const now = performance.now.bind(performance);
+      performance.now = () => now() + 1000 * seconds;
+    }""",
+        seconds,
+    )
 
 
 def test_without_a_camera_it_says_so(playwright, address, home):
@@ -333,3 +368,40 @@ def test_a_refusal_is_told(playwright, address, home):
         assert "refused" in state(page, "denied")
         context.grant_permissions(["camera"])
         start(page)
+
+
+def test_a_photograph_can_be_chosen(explorers, home):
+    answers = (
+        (config.SAMPLES / "grace_hopper.jpg", "grace_hopper.jpg: 1 face."),
+        (config.SAMPLES / "flower.jpg", "flower.jpg: no face was found"),
+        (home / "clip.csv", "clip.csv is not a picture"),
+    )
+    for file, words in answers:
+        with explorers.expect_file_chooser() as chooser:
+            explorers.get_by_role("button", name="Choose a photograph").click()
+        chooser.value.set_files(file)
+        says(explorers, words)
+
+
+def test_a_scanned_video_can_be_looked_through(explorers):
+    def sources() -> list[str]:  # a new one for each new picture
+        return [picture.get_attribute("src") for picture in explorers.locator(".widget-image").all()[-2:]]
+
+    says(explorers, "Frame 0 at 0.00 s: person 1")
+    frame, timeline = sources()
+    explorers.locator(".noUi-handle").first.focus()
+    explorers.keyboard.press("ArrowRight")
+    says(explorers, "Frame 15 at 1.00 s: person 1")
+    moved, line = sources()
+    assert moved != frame and line != timeline
+    cost = explorers.get_by_role("status").filter(has_text="Label changes a minute").inner_text()
+    explorers.get_by_label("smoothing").select_option("none")
+    raw = cost.split()[4]
+    says(explorers, f"{raw} raw, {raw} smoothed")
+    explorers.wait_for_function(
+        "before => [...document.querySelectorAll('.widget-image')].at(-1).src !== before", arg=line
+    )
+
+
+def says(page, words: str) -> None:
+    page.get_by_role("status").filter(has_text=words).wait_for(timeout=20_000)
