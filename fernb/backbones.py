@@ -27,7 +27,7 @@ from fernb.models import INPUT_SHAPE, load_model
 OWN = "own"
 """The name of the backbone that is always there: the project's own CNN, trained on FER2013."""
 
-CUTS = {"MobileNet": "conv_pw_11_relu", "VGG16": "block4_pool", "ResNet50": "conv4_block6_out"}
+CUTS = {"MobileNet": "conv_pw_7_relu", "VGG16": "block4_pool", "ResNet50": "conv4_block6_out"}
 """Where a backbone is cut unless an argument says otherwise; others are taken whole."""
 
 SIDE = 96

@@ -37,8 +37,8 @@ class Plan:
     """How much is done: ``copies`` of each face in augmented features, and epochs of the two phases."""
 
     grid: int = transfer.GRID
-    copies: int = 3
-    head_epochs: int = 40
+    copies: int = 2
+    head_epochs: int = 20
     tune_epochs: int = 8
     tune: bool = True
     seed: int = SEED
@@ -157,13 +157,9 @@ class _Bench:
     def tuned(self, augment: bool, out: Path | None, how: dict) -> dict:
         head, seconds, _ = self.head(augment, 256)
         start = time.perf_counter()
-        norm = any(isinstance(layer, keras.layers.BatchNormalization) for layer in self.backbone.model.layers)
-        recipe = transfer.FineTuning(
-            network=self.backbone.name,
-            first=transfer.FIRST_TUNED.get(self.backbone.name),
-            norm=norm,
-            learning_rate=1e-3 if norm else 1e-4,  # without normalisation larger steps blow the network up
-            epochs=self.plan.tune_epochs if augment else -(-self.plan.tune_epochs // 2),  # it overfits sooner
+        recipe = transfer.tuning(
+            self.backbone,
+            epochs=self.plan.tune_epochs if augment else -(-self.plan.tune_epochs * 2 // 3),  # it overfits sooner
             augmentation=transfer.GENTLE if augment else None,
         )
         run = self.run / ("tuned_augmented" if augment else "tuned")

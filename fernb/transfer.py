@@ -17,7 +17,7 @@ import numpy as np
 from keras import layers
 
 from fernb.augmentation import Augmentation
-from fernb.backbones import Backbone
+from fernb.backbones import OWN, Backbone
 from fernb.config import SEED
 from fernb.data import FaceSet, FaceSplits
 from fernb.files import whole_file
@@ -236,9 +236,7 @@ def unfreeze(model: keras.Model, first: str | None, norm: bool = False) -> None:
 class FineTuning(Recipe):
     """A recipe that goes on from the network in the file ``start``, learning from the layer ``first`` on.
 
-    ``norm`` lets batch normalisation learn with the rest. Frozen is right for few faces. With
-    thousands of them, and a backbone from another world, it must learn: MobileNet has filters
-    that were silent on ImageNet, which frozen normalisation enlarges thirtyfold when they wake up.
+    ``norm`` lets batch normalisation learn with the rest; :func:`tuning` says where it should.
     """
 
     about: str = "A pre-trained backbone with a fitted head, its upper layers tuned at a low rate."
@@ -248,7 +246,7 @@ class FineTuning(Recipe):
     epochs: int = 8
     batch_size: int = 64
     learning_rate: float = 3e-4
-    warmup: int = 1
+    warmup: int = 0  # the head is fitted already
     weight_decay: float = 0
     patience: int = 5
     start: Path | None = None
@@ -265,6 +263,24 @@ class FineTuning(Recipe):
     def optimizer(self) -> keras.optimizers.Optimizer:
         """Return a fresh Adam: with frozen normalisation, SGD at any useful rate blows the network up."""
         return keras.optimizers.Adam(self.learning_rate, clipnorm=1.0)
+
+
+def tuning(backbone: Backbone, **changes) -> FineTuning:
+    """Return the recipe that suits ``backbone``, with fields replaced by ``changes``.
+
+    A network that has seen faces keeps its normalisation as it was. One of ImageNet must learn
+    it anew: MobileNet has filters that were silent there, and frozen normalisation enlarges
+    them thirtyfold when they wake up. Where there is none (VGG16), larger steps would blow the network up.
+    """
+    has_norm = any(isinstance(layer, layers.BatchNormalization) for layer in backbone.model.layers)
+    norm = has_norm and backbone.name != OWN
+    settings = {
+        "network": backbone.name,
+        "first": FIRST_TUNED.get(backbone.name),
+        "norm": norm,
+        "learning_rate": 1e-3 if norm else 3e-4 if has_norm else 1e-4,
+    }
+    return FineTuning(**settings | changes)
 
 
 def _fused(model: keras.Model) -> keras.Model:
@@ -295,7 +311,7 @@ def fine_tune(
     backbone knows. ``run`` receives what :func:`fernb.training.train` writes. Returns network,
     history and the recipe that ran.
     """
-    recipe = recipe or FineTuning(network=backbone.name, first=FIRST_TUNED.get(backbone.name))
+    recipe = recipe or tuning(backbone)
     start = run / "head.keras"
     if not (resume and start.is_file()):
         with whole_file(start) as temporary:

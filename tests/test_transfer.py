@@ -258,6 +258,16 @@ def test_fine_tuning_spares_normalisation_and_the_lower_layers(mobilenet, tmp_pa
         assert same != bool(learns), layer.name
 
 
+def test_each_backbone_has_its_way_of_tuning(mobilenet):
+    assert transfer.tuning(mobilenet).norm and transfer.tuning(mobilenet).first == "conv_dw_3"
+    own = transfer.tuning(backbones.Backbone("own", mobilenet.model, "cut", "FER2013"), epochs=2)
+    assert not own.norm and own.first is None and own.epochs == 2
+    inputs = keras.Input((48, 48, 1))
+    bare = keras.Model(inputs, keras.layers.Conv2D(4, 3)(inputs))
+    without = transfer.tuning(backbones.Backbone("VGG16", bare, "cut", "ImageNet"))
+    assert not without.norm and without.learning_rate < own.learning_rate < transfer.tuning(mobilenet).learning_rate
+
+
 def test_frozen_normalisation_ignores_the_batch(mobilenet):
     transfer.unfreeze(mobilenet.model, None)
     faces = FACES[..., None].astype(np.float32)
