@@ -273,7 +273,7 @@ def _reader(smoothing: str, over: float, hold: int, unsure_below: float | None, 
     recogniser = Recogniser(model)
     least = recogniser.unsure_below if unsure_below is None else unsure_below
     tracker = Tracker(smoothing=over, kind=smoothing, hold=hold, unsure_below=least)
-    return FaceReader(recogniser, tracker, eyes=fatigue, fatigue=fatigue)
+    return FaceReader(recogniser, tracker, eyes=True, fatigue=fatigue)
 
 
 @main.command()
@@ -358,15 +358,19 @@ def preprocess(video: Path, out: Path | None) -> None:
 @click.option("--source", default="0", help="A camera's number, or a video.", show_default=True)
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=None, help="Stop after so many seconds.")
 @click.option("--csv", "table", type=_path, default=None, help="Write every reading into this table too.")
+@click.option("--video", "film", type=_path, default=None, help="Record the annotated picture into this MP4.")
+@click.option("--plot", type=_path, default=None, help="Draw the table's timelines into this PNG at the end.")
 @_reading_options
-def live(source: str, seconds: float | None, table: Path | None, **reading) -> None:
+def live(
+    source: str, seconds: float | None, table: Path | None, film: Path | None, plot: Path | None, **reading
+) -> None:
     """Name the emotion of a camera or video once a second; Ctrl-C ends it."""
-    from fernb.preprocessing import live_lines
+    from fernb.live import watch
 
+    if plot and not table:
+        raise click.UsageError("--plot draws the table of --csv; give both.")
     number_or_path = int(source) if source.isdecimal() else Path(source)
-    with contextlib.suppress(KeyboardInterrupt):
-        for line in live_lines(number_or_path, _reader(**reading), seconds, table):
-            click.echo(line)
+    watch(number_or_path, _reader(**reading), click.echo, seconds, table, film, plot)
 
 
 # --- transfer learning -------------------------------------------------------------------------------

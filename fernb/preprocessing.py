@@ -1,9 +1,7 @@
-"""One face a second out of a stream: ``fernb preprocess`` and ``fernb live``. Taught in notebook 05."""
+"""One face a second out of a video, as the network sees it: ``fernb preprocess``. Taught in notebook 01."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +9,7 @@ import numpy as np
 from fernb.errors import VideoError
 from fernb.faces import crop_face, find_faces
 from fernb.images import write_picture
-from fernb.video import FaceReader, Frame, Reading, Table, frames
-
-LIVE_EVERY = 0.2  # seconds between the frames that `fernb live` reads
-
-
-def seconds(source: Path | int) -> Iterator[Frame]:
-    """Yield the first frame of each second."""
-    return frames(source, every=1)
+from fernb.video import frames
 
 
 def preprocess_video(video: Path, out: Path, say: Callable[[str], None] = print) -> list[Path]:
@@ -30,7 +21,7 @@ def preprocess_video(video: Path, out: Path, say: Callable[[str], None] = print)
     """
     crops: dict[int, np.ndarray] = {}
     missing = []
-    for frame in seconds(video):
+    for frame in frames(video, every=1):
         second = int(frame.time_s + 1e-6)
         faces = find_faces(frame.rgb)
         if faces:
@@ -51,44 +42,3 @@ def preprocess_video(video: Path, out: Path, say: Callable[[str], None] = print)
     if missing:
         say(f"no face in second {', '.join(map(str, missing))}")
     return paths
-
-
-def live_lines(
-    source: Path | int, reader: FaceReader, limit: float | None = None, table: Path | None = None
-) -> Iterator[str]:
-    """Yield what ``fernb live`` prints: once a second the time, the emotion and its probability.
-
-    Five frames a second are read, so that each person's answers can be smoothed; all of them go
-    into ``table``, a CSV. Times are the wall clock for a camera and the stream's own for a
-    file. Where several people are in view each has a line with a number; seconds without a
-    face say so.
-    """
-    yield "Reading video stream ..."
-    labels, due = reader.recogniser.labels, 0.0
-    with Table(table, labels) if table else nullcontext() as rows:
-        for frame in frames(source, every=LIVE_EVERY):
-            if limit is not None and frame.time_s >= limit:
-                return
-            readings = reader(frame)
-            if rows:
-                rows.add(frame, readings)
-            if frame.time_s + 1e-6 >= due:
-                due = int(frame.time_s + 1e-6) + 1
-                clock = f"{datetime.now():%H:%M:%S}" if isinstance(source, int) else _clock(frame.time_s)
-                yield "Preprocessing ..."
-                yield from _second(clock, readings, labels)
-
-
-def _second(clock: str, readings: list[Reading], labels: tuple[str, ...]) -> Iterator[str]:
-    if not readings:
-        yield f"{clock}s : no face"
-    for reading in readings:
-        name, confidence = reading.shown(labels)
-        who = f"person {reading.track} : " if len(readings) > 1 else ""
-        tired = " , eyes closed: tired?" if reading.fatigue and reading.fatigue.alarm else ""
-        yield f"{clock}s : {who}{name.capitalize()} , {confidence:.0%}{tired}"
-
-
-def _clock(time_s: float) -> str:
-    whole = int(time_s + 1e-6)
-    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import fernb
-from fernb import config, demo, extraction, preprocessing, scan, synthetic
+from fernb import config, demo, extraction, live, scan, synthetic
 from fernb.cli import main
 from fernb.errors import FernbError, VideoError
 from fernb.extraction import Wanted
@@ -247,12 +247,25 @@ def test_a_stop_half_way_leaves_a_readable_table(clip, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["two.csv"]
 
 
-def test_live_names_each_person_and_keeps_a_table(clip, tmp_path):
-    lines = list(preprocessing.live_lines(clip, FaceReader(fernb.Recogniser()), table=tmp_path / "live.csv"))
+def test_live_names_each_person_and_keeps_everything(clip, tmp_path):
+    lines: list[str] = []
+    table, film, plot = (tmp_path / f"live.{end}" for end in ("csv", "mp4", "png"))
+    live.watch(clip, FaceReader(fernb.Recogniser()), lines.append, table=table, film=film, plot=plot)
     spoken = [line for line in lines if "Preprocessing" not in line]
-    assert spoken[0] == "Reading video stream ..." and sum("person 2" in line for line in spoken) == 2
-    assert "00:00:03s : Happy" in spoken[-1]
-    assert pd.read_csv(tmp_path / "live.csv")["frame"].nunique() == 20
+    assert spoken[0] == "Reading video stream ..." and sum("person 2 :" in line for line in spoken) == 2
+    assert "00:00:03s : Happy" in spoken[-2] and spoken[-1].startswith("20 frames analysed")
+    assert pd.read_csv(table)["frame"].nunique() == 20
+    assert len(list(frames(film))) == 20 and plot.stat().st_size > 5000
+
+
+def test_ctrl_c_ends_live_and_keeps_table_and_film(clip, tmp_path):
+    def stop(line: str) -> None:
+        if line.startswith("00:00:02s"):
+            raise KeyboardInterrupt
+
+    live.watch(clip, FaceReader(fernb.Recogniser()), stop, table=tmp_path / "live.csv", film=tmp_path / "live.mp4")
+    assert pd.read_csv(tmp_path / "live.csv")["time_s"].max() == pytest.approx(2)
+    assert len(list(frames(tmp_path / "live.mp4"))) == 11
 
 
 def test_the_commands(clip, tmp_path):
