@@ -62,25 +62,25 @@ def compare(
     ``pre_trained_model.keras``, with its LiteRT copy, side-car and architecture.
     """
     plan = plan or Plan()
-    ways = _Ways(run / "ways.json", resume, report)
-    bench = _Bench(backbone, splits, run, plan, resume, report)
-    for augment in (False, True):
-        for way, hidden in (("logistic regression", 0), ("MLP", 256)):
-            ways.measure(f"{way} on features", augment, lambda a=augment, h=hidden: bench.bottleneck(a, h))
-    for augment in (False, True) if plan.tune else ():
-        folder = out if augment else None
-        ways.measure("fine-tuned", augment, lambda a=augment, f=folder: bench.tuned(a, f, how))
     result = {
         **how,
         "protocol": "fitted on train, epochs chosen by accuracy on val, test looked at once; one forward pass a face",
         "data": {"source": splits.source, "digest": splits.digest},
         **describe(backbone, plan),
         "hardware": f"{keras.backend.backend()} on {cores()} CPU cores, {platform.machine()}, other jobs beside it",
-        "ways": ways.rows,
     }
     name = "transfer" if len(splits.classes) == 7 else "transfer_ferplus"
-    _write_json(out / f"{name}.json", result)
-    return result
+    ways = _Ways(run / "ways.json", out / f"{name}.json", result, resume, report)
+    bench = _Bench(backbone, splits, run, plan, resume, report)
+    heads = (("logistic regression on features", 0), ("MLP on features", 256))
+    for way, hidden in heads:
+        ways.measure(way, False, lambda h=hidden: bench.bottleneck(False, h))
+    if plan.tune:  # the network that is kept comes first
+        ways.measure("fine-tuned", True, lambda: bench.tuned(True, out, how))
+        ways.measure("fine-tuned", False, lambda: bench.tuned(False, None, how))
+    for way, hidden in heads:
+        ways.measure(way, True, lambda h=hidden: bench.bottleneck(True, h))
+    return ways.result()
 
 
 def describe(backbone: Backbone, plan: Plan) -> dict:
@@ -101,8 +101,8 @@ def describe(backbone: Backbone, plan: Plan) -> dict:
 class _Ways:
     """Rows of the comparison, kept in a file so that a stopped run loses at most one."""
 
-    def __init__(self, path: Path, resume: bool, report: Callable[[str], None]):
-        self.path, self.report = path, report
+    def __init__(self, path: Path, out: Path, about: dict, resume: bool, report: Callable[[str], None]):
+        self.path, self.out, self.about, self.report = path, out, about, report
         self.rows = json.loads(path.read_text(encoding="utf-8")) if resume and path.is_file() else []
 
     def measure(self, way: str, augment: bool, work: Callable[[], dict]) -> None:
@@ -111,11 +111,15 @@ class _Ways:
             known = [{"way": way, "augmentation": augment} | work()]
             self.rows += known
             _write_json(self.path, self.rows)
+        _write_json(self.out, self.result())
         row = known[0]
         self.report(
             f"{way}{', augmented' if augment else ''}: val {row['val_accuracy']:.2%}, "
             f"test {row['test']['accuracy']:.2%}, {row['minutes']:.1f} minutes"
         )
+
+    def result(self) -> dict:
+        return self.about | {"ways": self.rows}
 
 
 @dataclass
@@ -155,7 +159,7 @@ class _Bench:
         return self.row(probs, seconds, size, head, epochs)
 
     def tuned(self, augment: bool, out: Path | None, how: dict) -> dict:
-        head, seconds, _ = self.head(augment, 256)
+        head, seconds, _ = self.head(False, 256)
         start = time.perf_counter()
         recipe = transfer.tuning(
             self.backbone,

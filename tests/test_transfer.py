@@ -315,10 +315,10 @@ def test_the_command_measures_publishes_and_resumes(data, tmp_path, monkeypatch)
     assert [(row["way"], row["augmentation"]) for row in result["ways"]] == [
         ("logistic regression on features", False),
         ("MLP on features", False),
+        ("fine-tuned", True),
+        ("fine-tuned", False),
         ("logistic regression on features", True),
         ("MLP on features", True),
-        ("fine-tuned", False),
-        ("fine-tuned", True),
     ]
     network = models.load_model(tmp_path / "out" / "pre_trained_model.keras")
     probs = transfer.answers(network, FACES)
