@@ -131,7 +131,7 @@ def foolbox_attacks() -> dict:
     return {
         "Foolbox DDN, 100 steps": attacks.DDNAttack(steps=100),
         "Foolbox C&W, 4 x 100 steps": attacks.L2CarliniWagnerAttack(
-            binary_search_steps=4, steps=100, stepsize=0.01, initial_const=1.0
+            binary_search_steps=4, steps=100, stepsize=0.01, initial_const=0.01
         ),
     }
 

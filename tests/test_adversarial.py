@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
+from PIL import Image
 
 from fernb import EMOTIONS, adversarial, config, defences, hack
 from fernb.adversarial import Victim, fgsm, lead, measures, minimum_l2, pgd, ssim, without_softmax
@@ -284,6 +285,7 @@ def test_without_a_bound_the_smallest_is_taken(hacker, photograph):
         ((EILEEN, "--to", "joyful"), "unknown emotion 'joyful'"),
         ((EILEEN, "--to", "contempt"), "does not know contempt"),
         (("nowhere.jpg", "--to", "sad"), "nowhere.jpg"),
+        ((config.SAMPLES / "emotions.csv", "--to", "sad"), "emotions.csv"),
     ],
 )
 def test_bad_input_gets_one_sentence_and_leaves_no_files(words, sentence, tmp_path):
@@ -386,3 +388,24 @@ def test_a_grey_picture_can_be_hacked_too(tmp_path, photograph, hacker):
     hacked, _, after = hacker.hack(rgb, target, 12, steps=10)
     assert after.emotion == target
     assert (hacked == hacked[..., :1]).all()
+
+
+def test_a_picture_with_transparency_can_be_hacked_and_comes_back_opaque(tmp_path, photograph, monkeypatch):
+    monkeypatch.setattr(hack, "climb", lambda *given: adversarial.climb(*given[:4], steps=8))
+    opaque = np.full((*photograph.shape[:2], 1), 255, np.uint8)
+    Image.fromarray(np.concatenate([photograph, opaque], 2)).save(tmp_path / "rgba.png")
+    done = run(tmp_path / "rgba.png", "--to", "surprise", "--eps", 12, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    np.testing.assert_array_equal(read_picture(tmp_path / "out" / "input_image.png"), photograph)
+
+
+def test_a_stop_half_way_leaves_what_was_there(tmp_path, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    (tmp_path / "hack.json").write_text("{}")
+    monkeypatch.setattr(hack, "climb", stopped)
+    done = run(EILEEN, "--to", "sad", "--out", tmp_path)
+    assert done.exit_code != 0 and "Traceback" not in done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["hack.json"]
+    assert (tmp_path / "hack.json").read_text() == "{}"
