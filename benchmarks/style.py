@@ -8,7 +8,7 @@
 
 ``emotion`` takes drawn faces, and real ones where FER2013 is given or imported. Painted faces are
 kept in ``runs/style``: only the first run takes long, and with another network in ``results/model``
-the same command asks that one in seconds.
+the same command asks that one in seconds. After a change to how faces are painted, delete that folder.
 """
 
 import functools
@@ -35,7 +35,7 @@ from fernb.synthetic import draw_faces
 
 OUT, KEPT = config.RESULTS / "style", config.RUNS / "style"
 STRENGTHS = (0.3, 1.0, 3.0)
-REAL, DRAWN = 140, 70  # faces
+REAL, DRAWN = 70, 35  # faces
 GALLERY = [("eileen_collins", style, {}) for style in STYLES] + [
     ("china", "strokes", {"strength": 3.0}),
     ("flower", "glass", {}),
@@ -80,33 +80,30 @@ def gallery(*chosen: str) -> None:
 
 
 def untrained() -> None:
-    content, rows = _sample("eileen_collins"), []
-    for seeds in ((0, 1, 2, 3), (4, 5, 6, 7)):
-        row = []
-        for seed in seeds:
-            seen = load_features("untrained", seed=seed)
-            both = [
-                transfer(content, draw_style(name), seen, size=128, steps=60).picture for name in ("glass", "mosaic")
-            ]
-            row.append(np.vstack(both))
-        rows.append(np.hstack(row))
-    write_picture(OUT / "untrained.jpg", np.vstack(rows))
+    """Seeds 0 to 3 above, 4 to 7 below."""
+    content, pictures = _sample("eileen_collins"), []
+    for seed in range(8):
+        seen = load_features("untrained", seed=seed)
+        pictures.append(transfer(content, draw_style("mosaic"), seen, size=128, steps=40).picture)
+        print(seed, flush=True)
+    write_picture(OUT / "untrained.jpg", np.vstack([np.hstack(pictures[:4]), np.hstack(pictures[4:])]))
 
 
 def compare_features(weights: str) -> None:
     """Rows: the project's own features, SqueezeNet's, untrained ones. Columns: the styles."""
     content, rows, told = _sample("eileen_collins"), [], []
+    settings = {"size": 128, "steps": 60}
     for seen in (_features("fer"), squeezenet(weights), load_features("untrained")):
         row = []
-        for style in STYLES:
-            result = transfer(content, draw_style(style), seen, size=160)
+        for style in ("strokes", "mosaic", "glass", "woodcut"):
+            result = transfer(content, draw_style(style), seen, **settings)
             row.append(result.picture)
-            told.append({"features": seen.name, "style": style, "seconds": round(result.seconds, 1)})
+            told.append({"features": seen.name, "style": style})
             told[-1]["losses"] = {name: round(value, 4) for name, value in result.history[-1].items()}
             print(told[-1], flush=True)
         rows.append(np.hstack(row))
         write_picture(OUT / "compared.jpg", np.vstack(rows))
-        _write("compared.json", {**_command(), "size": 160, "rows": told})
+        _write("compared.json", {**_command(), **settings, "rows": told})
 
 
 def squeezenet(weights: str) -> Features:
@@ -181,17 +178,22 @@ def _kept(paint, pictures: np.ndarray, features: str, style: str, strength: floa
 
 
 def photograph(recogniser: Recogniser) -> list[dict]:
-    """The astronaut's face before and after: is it still found, and what is it called where it was?"""
+    """The astronaut's face before and after: is it still found, and what is it called where it was?
+
+    Also writes ``photograph.jpg``: a column for each style, from the top the face and what each strength makes of it.
+    """
     picture = _sample("eileen_collins")
     face = fit(cut_face(picture, find_faces(picture, detector="haar")[0], margin=0.5), 160)
     place = find_faces(face, detector="haar")[0]
-    before = _answer(recogniser, face, place)
-    rows = [{"style": "none", "strength": 0.0, **before}]
+    rows, sheet = [{"style": "none", "strength": 0.0, **_answer(recogniser, face, place)}], []
     for style in STYLES:
+        sheet.append([face])
         for strength in STRENGTHS:
             after = _kept(_paint_photograph, face, "fer", style, strength)
             rows.append({"style": style, "strength": strength, **_answer(recogniser, after, place)})
+            sheet[-1].append(after)
             print(rows[-1], flush=True)
+    write_picture(OUT / "photograph.jpg", np.hstack([np.vstack(column) for column in sheet]))
     return rows
 
 

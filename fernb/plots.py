@@ -384,7 +384,7 @@ def style_losses(histories: dict[str, list[dict[str, float]]]) -> "Figure":
     for ax, name in zip(axes, names, strict=True):
         for label, history in histories.items():
             ax.plot(range(1, len(history) + 1), [step[name] for step in history], label=label)
-        ax.set(yscale="log", xlabel="step", title=name)
+        ax.set(ylim=(0, None), xlabel="step", title=name)
         ax.grid(alpha=0.3)
     axes[0].legend(frameon=False, fontsize=8)
     return figure

@@ -11,7 +11,7 @@ from fernb.evaluation import wilson
 from fernb.style_features import Features
 from fernb.style_transfer import SMOOTH_WEIGHT, STYLE_WEIGHT, adam, evaluator, fit, luminance, targets
 
-STEPS = 40
+STEPS = 20
 STYLE_SIZE = 96  # pixels; twice the face, so that strokes are as large as brows and lips
 BATCH = 64
 

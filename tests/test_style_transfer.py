@@ -399,6 +399,35 @@ def test_painted_faces_and_what_survives(untrained):
     assert off[0] > 5 and off[1] == pytest.approx(off[0], rel=0.3)
 
 
+def test_noise_is_the_control(untrained):
+    from fernb import style_emotion
+    from fernb.synthetic import draw_faces
+
+    faces = draw_faces(6, 2)
+    told = style_emotion.compare(faces.images, faces.images, _Brightness(), faces.labels)
+    assert (told["same"], told["noise"], told["off"]) == (1, 1, 0) and told["noise_accuracy"] == told["accuracy"]
+    told = style_emotion.compare(faces.images, 255 - faces.images, _Brightness())
+    assert told["off"] > 20 and "accuracy" not in told and "noise_accuracy" not in told
+
+
+class _Brightness:
+    """A network of two emotions: dark and bright."""
+
+    def predict(self, faces):
+        bright = faces.mean((1, 2)) / 255
+        return np.stack([1 - bright, bright], 1)
+
+
+def test_figures():
+    from fernb import plots
+
+    step = {"total": 2.0, "content": 0.5, "style": 0.3, "smooth": 0.1}
+    assert len(plots.style_losses({"one": [step, step], "two": [step]}).axes) == 3
+    row = {"style": "dots", "strength": 1.0, "same": 0.5, "interval": (0.3, 0.7), "noise": 0.6}
+    (left, right) = plots.survival({"drawn": [row, row | {"strength": 3.0}], "real": [row]}).axes
+    assert left.get_title() == "drawn" and len(right.lines) >= 2
+
+
 def test_survival_by_hand():
     from fernb.style_emotion import survival
 
