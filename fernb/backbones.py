@@ -126,8 +126,8 @@ def _layer(model: keras.Model, cut: str, name: str) -> keras.layers.Layer:
     for layer in model.layers:
         if layer.name == cut:
             return layer
-    last = ", ".join(layer.name for layer in model.layers[-60::6])
-    raise ModelError(f"{name} has no layer {cut!r} to cut at; among its later ones are {last}.")
+    good = [layer.name for layer in model.layers if not layer.weights and len(layer.output.shape) == 4]
+    raise ModelError(f"{name} has no layer {cut!r} to cut at; take one of its later ones, e.g. {', '.join(good[-9:])}.")
 
 
 # --- weights -----------------------------------------------------------------------------------------
@@ -172,18 +172,20 @@ def _load_file(name: str, base: keras.Model, trunk: keras.Model, path: Path) -> 
     therefore set to NaN first, and none may remain.
     """
     base.set_weights([np.full(array.shape, np.nan, array.dtype) for array in base.get_weights()])
-    reason = "it holds only a part of the weights"
     for model in (base, trunk):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
-                model.load_weights(path)
-        except Exception as error:  # h5py and Keras raise many kinds
-            reason = " ".join(str(error).split())[:160] or type(error).__name__
-            continue
-        if all(np.isfinite(array).all() for array in trunk.get_weights()):
-            return
-    raise ModelError(f"{path.name} does not hold weights of {name} up to the layer {trunk.layers[-1].name}: {reason}")
+        # h5py and Keras raise many kinds, with pages on each layer
+        with contextlib.suppress(Exception), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            model.load_weights(path)
+            if all(np.isfinite(array).all() for array in trunk.get_weights()):
+                return
+    with path.open("rb") as file:
+        is_hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n"
+    reason = "layers are missing, or have other shapes" if is_hdf5 else "it is no HDF5 file"
+    raise ModelError(
+        f"{path.name} does not hold weights of {name} up to the layer {trunk.layers[-1].name} ({reason}); "
+        "take the file that Keras has for it without its top, or none to let Keras look."
+    )
 
 
 def _download(name: str, side: int) -> list[np.ndarray]:

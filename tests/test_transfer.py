@@ -1,6 +1,7 @@
 """Transfer learning: preprocessing is Keras's own, weights are never random, features are whole or not there."""
 
 import json
+import re
 import sys
 
 import keras
@@ -122,18 +123,27 @@ def test_the_folder_of_weights_is_looked_into(nowhere, weights):
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "cut"),
+    ("content", "name", "cut", "reason"),
     [
-        (b"no weights at all", "MobileNet", "conv_pw_3_relu"),
-        (None, "VGG16", "block1_pool"),
-        (None, "MobileNet", "conv_pw_9_relu"),  # the file ends at block 6
+        (b"no weights at all", "MobileNet", "conv_pw_3_relu", "it is no HDF5 file"),
+        (b"", "MobileNet", "conv_pw_3_relu", "it is no HDF5 file"),
+        (None, "VGG16", "block1_pool", "layers are missing, or have other shapes"),
+        (None, "MobileNet", "conv_pw_9_relu", "layers are missing, or have other shapes"),  # it ends at block 6
     ],
 )
-def test_a_wrong_weight_file_is_refused(content, name, cut, weights, tmp_path):
+def test_a_wrong_weight_file_is_refused(content, name, cut, reason, weights, tmp_path):
     path = tmp_path / "wrong.weights.h5"
-    path.write_bytes(content or weights[0].read_bytes())
-    with pytest.raises(ModelError, match=f"wrong.weights.h5 does not hold weights of {name} up to the layer {cut}"):
+    path.write_bytes(weights[0].read_bytes() if content is None else content)
+    start = f"wrong.weights.h5 does not hold weights of {name} up to the layer {cut} ({reason}); "
+    with pytest.raises(ModelError, match=re.escape(start)):
         backbones.pretrained(name, cut, 32, path)
+
+
+def test_weights_of_another_width_are_refused(tmp_path):
+    path = tmp_path / "quarter.weights.h5"
+    keras.applications.MobileNet(include_top=False, weights=None, alpha=0.25).save_weights(path)
+    with pytest.raises(ModelError, match="does not hold weights of MobileNet"):
+        backbones.pretrained("MobileNet", "conv_pw_1_relu", 32, path)
 
 
 def test_other_mistakes_are_sentences(tmp_path, weights):
@@ -141,7 +151,7 @@ def test_other_mistakes_are_sentences(tmp_path, weights):
         "no weight file at": {"weights": tmp_path / "gone.h5"},
         "no backbone 'MobilNet'": {"name": "MobilNet"},
         "no backbone 'mobilenet'": {"name": "mobilenet"},  # a module of keras.applications
-        "no layer 'block4_pool'": {"cut": "block4_pool"},
+        "no layer 'block4_pool' to cut at; .*conv_pw_13_relu": {"cut": "block4_pool"},
         "Xception cannot see pictures of 40": {"name": "Xception", "side": 40},
         "there is no model at": {"name": "own", "weights": tmp_path / "gone.keras"},
     }.items():
