@@ -54,6 +54,7 @@ render: $(READY)
 	$(CLEAN) python -c "from fernb import config, synthetic; synthetic.write_samples(config.SAMPLES)"
 	$(CLEAN) fernb demo && cp out/demo/overview.png results/demo.png
 	$(CLEAN) fernb preprocess data/samples/emotions.mp4
+	$(CLEAN) fernb scan data/samples/emotions.mp4 --out results/scan
 	$(CLEAN) FERNB_PROFILE=smoke $(EXECUTE) --inplace $(NOTEBOOKS)
 	$(CLEAN) python benchmarks/readme_numbers.py
 

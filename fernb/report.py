@@ -95,12 +95,12 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
 
 
 def _sidecars(folder: Path) -> dict[str, dict]:
-    """The side-cars of networks that were trained from scratch here: those have a recipe and a history."""
+    """The side-cars of networks that were trained from scratch; what stands on a backbone is ``fernb transfer``'s."""
     found = {}
     for path in sorted(folder.glob("*.tflite")):
         if not path.stem.endswith(INT8):
             sidecar = Recogniser(path).sidecar
-            if "recipe" in sidecar and "history" in sidecar:
+            if "recipe" in sidecar and "backbone" not in sidecar["made"]:
                 found[path.stem] = sidecar
     if not found:
         raise DataError(f"there is no network of `fernb train` in {folder}; name the folder where it saved one.")

@@ -1,0 +1,95 @@
+"""What each lever of the recipes brings, one at a time: ``results/model/ablation.csv``.
+
+    python benchmarks/ablation.py [--data fer2013] [--faces 14000] [--epochs 10] [--seeds 2]
+
+A small network is trained once for each change and seed; a row is written when its run is done
+and is not trained again, so the script can be stopped and started as you like. Some minutes a
+row on two cores, two hours in all. ``fernb predict --report results/model`` draws the table.
+"""
+
+import argparse
+import csv
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from fernb import config, training
+from fernb.augmentation import Augmentation
+from fernb.data import FaceSplits, load_faces
+
+TABLE = config.MODEL / "ablation.csv"
+COLUMNS = ("change", "seed", "val_accuracy", "val_accuracy_flip", "epochs", "faces", "parameters", "minutes")
+START = training.Recipe("Small VGG", widths=(32, 64, 128), learning_rate=0.05, label_smoothing=0)
+RESIDUAL = {"network": "resnet", "squeeze": False, "learning_rate": 0.1}
+CHANGES = {
+    "start: VGG, shifts, flips, erasing": {},
+    "no augmentation": {"augmentation": None},
+    "flips only": {"augmentation": Augmentation(rotation=0, scale=0, shift=0, light=0, erase=0)},
+    "no erasing": {"augmentation": Augmentation(erase=0)},
+    "no batch normalisation": {"normalise": False, "learning_rate": 0.02},
+    "rate falls on plateaus": {"schedule": "plateau"},
+    "label smoothing 0.1": {"label_smoothing": 0.1},
+    "mixup 0.2": {"mixup": 0.2},
+    "averaged weights": {"ema": 0.99},
+    "residual": RESIDUAL,
+    "residual, squeeze-and-excitation": RESIDUAL | {"squeeze": True},
+    "residual, s.-and-e., stochastic depth": RESIDUAL | {"squeeze": True, "stochastic_depth": 0.2},
+    "three times the epochs": {"epochs": 3},
+    "FER+ votes as targets": {"votes": True},
+}
+"""What is changed in :data:`START`; ``epochs`` multiplies."""
+
+
+def done(path: Path) -> set[tuple[str, int]]:
+    """Return the changes and seeds that ``path`` has already."""
+    if not path.is_file():
+        return set()
+    with path.open(newline="", encoding="utf-8") as file:
+        return {(row["change"], int(row["seed"])) for row in csv.DictReader(file)}
+
+
+def measure(change: str, seed: int, splits: FaceSplits, epochs: int, bfloat16: bool) -> dict:
+    """Train once and return the row of the table."""
+    changes = dict(CHANGES[change])
+    recipe = replace(START, **(changes | {"epochs": epochs * changes.get("epochs", 1)}))
+    run = config.RUNS / "ablation" / f"{list(CHANGES).index(change)}_{seed}"
+    shutil.rmtree(run, ignore_errors=True)
+    start = time.monotonic()
+    targets = recipe.targets(splits.train, splits.classes)
+    model, history = training.train(splits, recipe, run, seed, False, bfloat16, lambda line: None, targets)
+    images = training.as_input(splits.val.images)
+    probs = model.predict(images, batch_size=256, verbose=0)
+    both = probs + model.predict(images[:, :, ::-1], batch_size=256, verbose=0)
+    right, right_flip = ((p.argmax(1) == splits.val.labels).mean() for p in (probs, both))
+    values = (change, seed, right, right_flip, len(history["loss"]), len(splits.train), model.count_params())
+    return dict(zip(COLUMNS, (*values, round((time.monotonic() - start) / 60, 1)), strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="fer2013")
+    parser.add_argument("--faces", type=int, default=14000, help="of the training set, the same for all rows")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--float32", action="store_true")
+    parser.add_argument("--out", type=Path, default=TABLE)
+    options = parser.parse_args()
+    splits = load_faces(options.data).limit(options.faces, None, None)
+    finished = done(options.out)
+    for seed in range(config.SEED, config.SEED + options.seeds):
+        for change in CHANGES:
+            if (change, seed) in finished or (change.startswith("FER+") and splits.train.votes is None):
+                continue
+            row = measure(change, seed, splits, options.epochs, not options.float32)
+            print(f"{change:40} seed {seed}  {row['val_accuracy']:.2%}  in {row['minutes']} min", flush=True)
+            new = not options.out.is_file()
+            with options.out.open("a", newline="", encoding="utf-8") as file:
+                rows = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+                if new:
+                    rows.writeheader()
+                rows.writerow(row)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Photograph a training run in the real TensorBoard: ``results/model/tensorboard.png``.
+
+    python benchmarks/tensorboard_picture.py [runs/resnet/tensorboard]
+
+Needs the logs of a run of ``fernb train``, and Chromium with Playwright (the extra ``test``).
+"""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from shutil import which
+
+from playwright.sync_api import sync_playwright
+
+from fernb import config
+from fernb.files import whole_file
+
+CHROMIUM = next(filter(None, map(which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CURVES = "text=/epoch_accuracy/"
+
+
+def main() -> None:
+    logs = Path(sys.argv[1] if len(sys.argv) > 1 else config.RUNS / "resnet" / "tensorboard")
+    if not any(logs.rglob("*tfevents*")):
+        sys.exit(f"there are no TensorBoard logs in {logs}; train a network first.")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs), "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--disable-gpu"])
+            page = browser.new_page(viewport={"width": 1400, "height": 900})
+            for _ in range(60):  # until the server is up
+                try:
+                    page.goto(f"http://127.0.0.1:{port}/#timeseries")
+                    break
+                except Exception:
+                    page.wait_for_timeout(1000)
+            page.wait_for_selector(CURVES, timeout=60_000)
+            page.wait_for_timeout(5000)  # the curves are drawn after their cards
+            with whole_file(config.MODEL / "tensorboard.png") as temporary:
+                page.screenshot(path=temporary)
+            browser.close()
+    finally:
+        server.terminate()
+
+
+if __name__ == "__main__":
+    main()
