@@ -1,7 +1,8 @@
 """How fast the webcam widget is: JupyterLab, kernel and headless Chromium on this machine.
 
 ``python benchmarks/webcam.py`` plays the sample clip (640x480, one face) to a fake camera and
-writes readings a second and the time from picture to box into results/model/webcam.json.
+writes readings a second and the time from picture to box into results/webcam.json. On a Linux
+machine with other work run it as root, ``setsid -w python benchmarks/webcam.py``: it then goes before.
 """
 
 import json
@@ -54,6 +55,7 @@ def main() -> None:
         for i, cell in enumerate(CASES.values()):
             lab.write_notebook(home / f"{i}.ipynb", cell)
         with lab.jupyter(home) as address, lab.chromium(playwright, home / "profile", clip) as browser:
+            first = go_first()
             cases = {
                 case: measure(browser, address, home / f"{i}.ipynb", eyes="eyes" in case)
                 for i, case in enumerate(CASES)
@@ -61,14 +63,14 @@ def main() -> None:
     answer = {
         "command": "python benchmarks/webcam.py",
         "hardware": f"{config.cores()} CPU cores, {platform.machine()}, no GPU; browser, server and kernel on them",
-        "niceness": os.nice(0),
+        "before_other_work": first,
         "load_average_before": round(load[0], 1),
         "load_average_after": round(os.getloadavg()[0], 1),
         "browser": lab.version(),
         "seconds": SECONDS,
         "cases": cases,
     }
-    with whole_file(config.MODEL / "webcam.json") as temporary:
+    with whole_file(config.RESULTS / "webcam.json") as temporary:
         temporary.write_text(json.dumps(answer, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(answer, indent=2))
 
@@ -76,6 +78,7 @@ def main() -> None:
 def measure(browser, address: str, notebook: Path, eyes: bool) -> dict:
     """Let the camera run; return readings a second, delays, and the processors' use by this test."""
     page = lab.run_notebook(browser, address, notebook)
+    go_first()  # the kernel is new
     if eyes:
         page.locator(".fernb-webcam .eyes").check()
     page.locator(".fernb-webcam .start").click()
@@ -95,6 +98,17 @@ def measure(browser, address: str, notebook: Path, eyes: bool) -> dict:
         "frames_with_a_face": round(float((faces > 0).mean()), 3),
         "cores_used": round(used / spent, 2),
     }
+
+
+def go_first() -> bool:
+    """Let this process and all below it go before the machine's other work, where Linux allows it."""
+    me = psutil.Process()
+    try:
+        for process in (me, *me.children(recursive=True)):
+            Path(f"/proc/{process.pid}/autogroup").write_text("-20")
+    except OSError:
+        return False
+    return True
 
 
 def processor_time() -> float:

@@ -67,7 +67,7 @@ def jupyter(folder: Path) -> Iterator[str]:
     )
     try:
         _wait_for(f"http://127.0.0.1:{port}/api/status?token={token}", server, folder / "jupyter.log")
-        yield f"http://127.0.0.1:{port}/lab/tree/{{notebook}}?token={token}"
+        yield f"http://127.0.0.1:{port}/lab/tree/{{notebook}}?reset&token={token}"
     finally:
         server.terminate()
         server.wait(20)
