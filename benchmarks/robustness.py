@@ -1,10 +1,10 @@
 """How far hacked faces carry, what survives, and what defences cost and bring.
 
-    python benchmarks/robustness.py [--data DATA] [--faces 200] [--train 10000] [--other FILE.keras ...]
+    python benchmarks/robustness.py [--data DATA] [--faces 150] [--train 6000] [--other FILE.keras ...]
 
 A small second network is trained for a few epochs: hacked faces are shown to it (do they carry
 over?), and a copy of it is trained adversarially. ``--other`` names further networks to show them
-to. Needs FER2013; writes ``results/hack_cnn/robustness.json``. Some 15 minutes of one CPU core.
+to. Needs FER2013; writes ``results/hack_cnn/robustness.json``. Some 6 minutes of one CPU core.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from attacks import HAPPY, SAD, rate, rightly_happy, save
-from sklearn.metrics import roc_auc_score
+from scipy.stats import mannwhitneyu
 
 import fernb
 from fernb import config
@@ -50,9 +50,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="fer2013")
     parser.add_argument("--model", type=Path, default=config.DEFAULT_MODEL.with_suffix(".keras"))
-    parser.add_argument("--faces", type=int, default=200)
-    parser.add_argument("--train", type=int, default=10_000)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--faces", type=int, default=150)
+    parser.add_argument("--train", type=int, default=6000)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--other", type=Path, action="append", default=[])
     options = parser.parse_args()
     fernb.setup(tf=True)
@@ -82,7 +82,7 @@ def main() -> None:
         "least L2": minimum_l2(victim, faces, SAD, steps=60),
     }
     enter("survival", {name: survival(recogniser.predict, one) for name, one in hacked.items()})
-    enter("defences_not_adapted_to", defences(recogniser, splits.test.take(np.arange(1000)), faces, hacked))
+    enter("defences_not_adapted_to", defences(recogniser, splits.test.take(np.arange(500)), faces, hacked))
     enter("universal", universal_rates(victim, recogniser, some, happy))
     enter("sticker", sticker_rates(victim, recogniser, some, happy))
     small = second_network(some, splits, options.epochs)
@@ -105,8 +105,8 @@ def defences(recogniser: Recogniser, test: FaceSet, faces: np.ndarray, hacked: d
     ways = {
         "none": recogniser.predict,
         "median 3x3": lambda x: recogniser.predict(squeezed(x)),
-        "noise of 8 levels, 16 votes": lambda x: smoothed(recogniser.predict, x, 8),
-        "noise of 16 levels, 16 votes": lambda x: smoothed(recogniser.predict, x, 16),
+        "noise of 8 levels, 8 votes": lambda x: smoothed(recogniser.predict, x, 8, samples=8),
+        "noise of 16 levels, 8 votes": lambda x: smoothed(recogniser.predict, x, 16, samples=8),
     }
     table = {}
     for name, predict in ways.items():
@@ -119,7 +119,7 @@ def defences(recogniser: Recogniser, test: FaceSet, faces: np.ndarray, hacked: d
     detection = {"threshold": threshold, "false_alarms": 0.05}
     for kind, attacked in hacked.items():
         odd = strangeness(recogniser.predict, attacked)
-        auc = roc_auc_score(np.repeat([0, 1], [len(honest), len(odd)]), np.concatenate([honest, odd]))
+        auc = mannwhitneyu(odd, honest).statistic / (len(odd) * len(honest))  # the same number
         detection[kind] = {"detected": float((odd > threshold).mean()), "auc": float(auc)}
     return {"ways": table, "detection": detection}
 
@@ -129,7 +129,7 @@ def universal_rates(victim: Victim, recogniser: Recogniser, some: FaceSet, faces
     train = some.images[some.labels == HAPPY][:1000]
     rates = {}
     for eps in (4, 8, 16):
-        change = universal(victim, train, SAD, eps, steps=40)
+        change = universal(victim, train, SAD, eps, steps=30)
         rates[str(eps)] = rate(recogniser.predict(add(faces, change)).argmax(1) == SAD)
     return rates
 
@@ -139,9 +139,9 @@ def sticker_rates(victim: Victim, recogniser: Recogniser, some: FaceSet, faces: 
     train = some.images[some.labels == HAPPY][:1000]
     places = np.random.default_rng(config.SEED)
     rates = {}
-    for side in (8, 12, 16):
+    for side in (10, 16):
         where = random_places(len(faces), side, places)
-        patches = {"sad": sticker(victim, train, SAD, side, steps=80), "grey": np.full((side, side), 127, np.uint8)}
+        patches = {"sad": sticker(victim, train, SAD, side, steps=60), "grey": np.full((side, side), 127, np.uint8)}
         rates[str(side)] = {
             name: rate(recogniser.predict(stick(faces, patch, where)).argmax(1) == SAD)
             for name, patch in patches.items()
@@ -176,7 +176,7 @@ def hardened(model, some: FaceSet, test: FaceSet) -> dict:
     for name, network in {"usual training": model, "adversarial training, 4/255": copy}.items():
         victim = Victim(network)
         right = victim.logits(test.images).argmax(1) == test.labels
-        faces = test.images[right & (test.labels == HAPPY)][:200]
+        faces = test.images[right & (test.labels == HAPPY)][:100]
         pgd_rates = {}
         for eps in (1, 2, 4, 8):
             pgd_rates[str(eps)] = rate(victim.logits(pgd(victim, faces, SAD, eps, until=0.0)).argmax(1) == SAD)
