@@ -167,7 +167,8 @@ class Engine {
     this.last = message;
     this.result = { ...message, at: now, delay: now - at };
     this.drawn = this.kept(message.boxes, now);
-    if (this.state !== "running" || this.detail) this.set("running");
+    const state = document.hidden ? "hidden" : "running";
+    if (this.state !== state || this.detail) this.set(state);
     for (const view of this.views) view.show(this.result);
   }
 

@@ -34,11 +34,12 @@ WATCH = """
 window.cameras = [];
 if (navigator.mediaDevices) {
   const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-  navigator.mediaDevices.getUserMedia = async (wish) => {
+  window.ask = async (wish) => {
     const stream = await ask(wish);
     window.cameras.push(stream);
     return stream;
   };
+  navigator.mediaDevices.getUserMedia = window.ask;
 }
 window.lit = () => window.cameras.flatMap((s) => s.getTracks()).filter((t) => t.readyState === "live").length;
 window.readings = [];

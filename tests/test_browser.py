@@ -84,6 +84,7 @@ def playwright():
 
 @pytest.fixture(scope="module")
 def browser(playwright, home):
+    assert lab.CHROMIUM, "there is no Chromium; .ci/run installs it"
     with lab.chromium(playwright, home / "profile", home / "still.mjpeg") as context:
         yield context
 
@@ -104,7 +105,9 @@ def page(shared_page):
     """The notebook with the widget shown twice and the camera off."""
     yield shared_page
     stop(shared_page)
-    shared_page.evaluate("window.readings.length = 0")
+    shared_page.evaluate(
+        "() => { readings.length = 0; delete document.hidden; navigator.mediaDevices.getUserMedia = ask }"
+    )
 
 
 def view(page, selector: str, number: int = 0):
@@ -125,8 +128,9 @@ def start(page, readings: int = 3) -> None:
 
 
 def stop(page) -> None:
-    if page.locator('.fernb-webcam[data-state="running"]').count():
-        view(page, ".start").click()
+    button = page.locator(".fernb-webcam .start", has_text="Stop camera").first
+    if button.count():
+        button.click()
         state(page, "idle")
 
 
@@ -259,18 +263,16 @@ def test_a_camera_that_is_taken_away_or_in_use_is_told(page):
     assert "unplugged" in state(page, "ended")
     assert page.evaluate("lit()") == 0
     page.evaluate("""() => {
-      window.ask = navigator.mediaDevices.getUserMedia;
       navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("busy", "NotReadableError") };
     }""")
     view(page, ".start").click()
     assert "Another program" in state(page, "inuse")
-    page.evaluate("() => { navigator.mediaDevices.getUserMedia = window.ask }")
+    page.evaluate("() => { navigator.mediaDevices.getUserMedia = ask }")
     start(page)
 
 
 def test_stop_while_the_browser_asks_releases_the_camera(page):
     page.evaluate("""() => {
-      window.ask = navigator.mediaDevices.getUserMedia;
       navigator.mediaDevices.getUserMedia = (wish) =>
         new Promise((done) => { window.answer = async () => done(await window.ask(wish)) });
     }""")
@@ -281,7 +283,6 @@ def test_stop_while_the_browser_asks_releases_the_camera(page):
     page.wait_for_timeout(300)
     assert page.evaluate("lit()") == 0
     state(page, "idle")
-    page.evaluate("() => { navigator.mediaDevices.getUserMedia = window.ask }")
 
 
 def test_running_the_cell_again_and_clearing_its_output_release_the_camera(page):
