@@ -20,6 +20,7 @@ from fernb.config import SEED, cores
 from fernb.data import FaceSplits, duplicated
 from fernb.evaluation import evaluate
 from fernb.files import whole_file
+from fernb.models import portable
 from fernb.training import publish
 
 NAME = "pre_trained_model"
@@ -175,7 +176,7 @@ class _Bench:
         if out:
             how = how | describe(self.backbone, self.plan) | {"minutes": round(seconds / 60, 1)}
             path, _ = publish(model, history, self.splits, replace(recipe, start=None), out / f"{NAME}.keras", how)
-            write_architecture(model, path)
+            write_architecture(portable(model), path)
         return self.row(probs, seconds, model.count_params(), model, len(history["loss"]))
 
     def row(self, probs: dict, seconds: float, parameters: int, learner: keras.Model, epochs: int) -> dict:
