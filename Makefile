@@ -28,7 +28,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 
 unit: $(READY)
-	$(CLEAN) python -m pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=85
+	$(CLEAN) python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 # one process for each notebook: a failing cell must not take other cells or notebooks with it
 notebooks: $(READY)
