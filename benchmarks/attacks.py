@@ -144,7 +144,9 @@ def run_foolbox(attack, model, faces: np.ndarray) -> np.ndarray:
     if not hasattr(np, "find_common_type"):  # Foolbox 3.3.4 asks for it, NumPy 2 no longer has it
         np.find_common_type = lambda array_types, scalar_types: np.result_type(*array_types)
     network = without_softmax(model)
-    logits = tf.function(lambda pictures: network(pictures * 255.0, training=False), reduce_retracing=True)
+    logits = tf.function(
+        lambda pictures: network(pictures * 255.0, training=False), autograph=False, reduce_retracing=True
+    )
     target = TensorFlowModel(logits, bounds=(0, 1), device="cpu")
     results = []
     for start in range(0, len(faces), 64):

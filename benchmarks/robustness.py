@@ -79,7 +79,7 @@ def main() -> None:
     hacked = {
         "PGD, 4/255": pgd(victim, faces, SAD, 4),
         "PGD, 8/255": pgd(victim, faces, SAD, 8),
-        "least L2": minimum_l2(victim, faces, SAD, steps=60),
+        "least L2": minimum_l2(victim, faces, SAD, steps=40),
     }
     enter("survival", {name: survival(recogniser.predict, one) for name, one in hacked.items()})
     enter("defences_not_adapted_to", defences(recogniser, splits.test.take(np.arange(500)), faces, hacked))
@@ -129,7 +129,7 @@ def universal_rates(victim: Victim, recogniser: Recogniser, some: FaceSet, faces
     train = some.images[some.labels == HAPPY][:1000]
     rates = {}
     for eps in (4, 8, 16):
-        change = universal(victim, train, SAD, eps, steps=30)
+        change = universal(victim, train, SAD, eps, steps=20)
         rates[str(eps)] = rate(recogniser.predict(add(faces, change)).argmax(1) == SAD)
     return rates
 
@@ -141,7 +141,7 @@ def sticker_rates(victim: Victim, recogniser: Recogniser, some: FaceSet, faces: 
     rates = {}
     for side in (10, 16):
         where = random_places(len(faces), side, places)
-        patches = {"sad": sticker(victim, train, SAD, side, steps=60), "grey": np.full((side, side), 127, np.uint8)}
+        patches = {"sad": sticker(victim, train, SAD, side, steps=40), "grey": np.full((side, side), 127, np.uint8)}
         rates[str(side)] = {
             name: rate(recogniser.predict(stick(faces, patch, where)).argmax(1) == SAD)
             for name, patch in patches.items()
