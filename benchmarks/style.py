@@ -35,6 +35,7 @@ from fernb.synthetic import draw_faces
 
 OUT, KEPT = config.RESULTS / "style", config.RUNS / "style"
 STRENGTHS = (0.3, 1.0, 3.0)
+PAINTERS = (("fer", STRENGTHS), ("untrained", (1.0,)))
 REAL, DRAWN = 70, 35  # faces
 GALLERY = [("eileen_collins", style, {}) for style in STYLES] + [
     ("china", "strokes", {"strength": 3.0}),
@@ -151,17 +152,15 @@ def emotion(source: str | None = None) -> None:
     for name, faces in sets.items():
         before = float((recogniser.predict(faces.images).argmax(1) == faces.labels).mean())
         told[name] = {"faces": len(faces), "accuracy_before": before, "rows": []}
-        for features, strengths in (("fer", STRENGTHS), ("untrained", (1.0,))):
+        for features, strengths in PAINTERS:
             for style in STYLES:
                 for strength in strengths:
                     painted = _kept(paint_faces, faces.images, features, style, strength)
                     row = {"features": features, "style": style, "strength": strength}
                     row |= _rounded(compare(faces.images, painted, recogniser, faces.labels))
                     told[name]["rows"].append(row)
-                    print(
-                        name, features, style, strength, f"same {row['same']:.0%}, noise {row['noise']:.0%}", flush=True
-                    )
-    _write("emotion.json", told)
+                    print(name, *row.values(), flush=True)
+        _write("emotion.json", told)
 
 
 def _kept(paint, pictures: np.ndarray, features: str, style: str, strength: float) -> np.ndarray:

@@ -14,7 +14,7 @@ from fernb.errors import FernbError
 from fernb.style_features import Features
 from fernb.style_transfer import Result, Step, fit, transfer
 
-SHOWN = 260  # pixels of each picture on the screen
+SHOWN = 205  # pixels of each picture on the screen
 EVERY = 3  # steps between two previews
 WIDE = {"style": {"description_width": "80px"}, "layout": {"width": "330px"}}
 

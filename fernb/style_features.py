@@ -22,7 +22,7 @@ NAMES = ("auto", "vgg19", "vgg16", "fer", "untrained")
 VGG_STYLE = tuple(f"block{block}_conv1" for block in range(1, 6))
 VGG_CONTENT = "block4_conv2"
 UNTRAINED_SEED = 3
-"""The best by eye of eight draws, see ``results/style/untrained.jpg``."""
+"""Chosen by eye from eight draws, which differ little: ``results/style/untrained.jpg``."""
 
 OWN_NETWORK = config.ROOT / "results" / "style" / "features.keras"
 """The first three blocks of the emotion network of notebook 03: what makes the best pictures of it."""
