@@ -2,9 +2,9 @@
 
     python benchmarks/robustness.py [--data DATA] [--faces 150] [--train 6000] [--other FILE.keras ...]
 
-A small second network is trained for a few epochs: hacked faces are shown to it (do they carry
-over?), and a copy of it is trained adversarially. ``--other`` names further networks to show them
-to. Needs FER2013; writes ``results/hack_cnn/robustness.json``. Some 6 minutes of one CPU core.
+A small second network is trained for a few epochs: hacked faces are shown to it and to the transfer
+network (do they carry over?), and a copy of it is trained adversarially. ``--other`` names further
+networks to show them to. Needs FER2013; writes ``results/hack_cnn/robustness.json``. Some 6 minutes of one CPU core.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from fernb.defences import (
 from fernb.evaluation import wilson
 from fernb.recogniser import Recogniser
 
+TRANSFER = config.MODEL / "pre_trained_model.keras"
 CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "as saved": lambda faces: faces,
     "JPEG 95": lambda faces: jpeg(faces, 95),
@@ -86,7 +87,8 @@ def main() -> None:
     enter("universal", universal_rates(victim, recogniser, some, happy))
     enter("sticker", sticker_rates(victim, recogniser, some, happy))
     small = second_network(some, splits, options.epochs)
-    others = {"a small network of its own training": small} | {path.stem: load_model(path) for path in options.other}
+    others = {"a small network, trained on its own": small, "the transfer network of notebook 4": load_model(TRANSFER)}
+    others |= {path.stem: load_model(path) for path in options.other}
     enter("carries_over", {name: carried(Victim(other), faces, hacked) for name, other in others.items()})
     enter("adversarial_training", hardened(small, some, splits.test))
 
