@@ -59,8 +59,8 @@ def compare(
 
     ``run`` receives cached features, checkpoints and ``ways.json``; with ``resume`` the ways that
     are there are not measured again. ``how`` (command) goes into the results. With ``plan.tune``
-    the network that was fine-tuned with augmentation is written to ``out`` as
-    ``pre_trained_model.keras``, with its LiteRT copy, side-car and architecture.
+    the fine-tuned network, with or without augmentation, whichever is better on val, is written to
+    ``out`` as ``pre_trained_model.keras``, with its LiteRT copy, side-car and architecture.
     """
     plan = plan or Plan()
     result = {
@@ -76,9 +76,9 @@ def compare(
     heads = (("logistic regression on features", 0), ("MLP on features", 256))
     for way, hidden in heads:
         ways.measure(way, False, lambda h=hidden: bench.bottleneck(False, h))
-    if plan.tune:  # the network that is kept comes first
-        ways.measure("fine-tuned", True, lambda: bench.tuned(True, out, how))
-        ways.measure("fine-tuned", False, lambda: bench.tuned(False, None, how))
+    if plan.tune:
+        for augment in (True, False):
+            ways.measure("fine-tuned", augment, lambda a=augment: bench.tuned(a, out, how, ways.best("fine-tuned")))
     for way, hidden in heads:
         ways.measure(way, True, lambda h=hidden: bench.bottleneck(True, h))
     return ways.result()
@@ -118,6 +118,9 @@ class _Ways:
             f"{way}{', augmented' if augment else ''}: val {row['val_accuracy']:.2%}, "
             f"test {row['test']['accuracy']:.2%}, {row['minutes']:.1f} minutes"
         )
+
+    def best(self, way: str) -> float:
+        return max((row["val_accuracy"] for row in self.rows if row["way"] == way), default=0)
 
     def result(self) -> dict:
         return self.about | {"ways": self.rows}
@@ -159,7 +162,8 @@ class _Bench:
         size = transfer.attach(self.backbone, head, self.plan.grid).count_params()
         return self.row(probs, seconds, size, head, epochs)
 
-    def tuned(self, augment: bool, out: Path | None, how: dict) -> dict:
+    def tuned(self, augment: bool, out: Path, how: dict, best: float) -> dict:
+        """Fine-tune and publish, where accuracy on val is above ``best``; return the row."""
         head, seconds, _ = self.head(False, 256)
         start = time.perf_counter()
         recipe = transfer.tuning(
@@ -173,11 +177,12 @@ class _Bench:
         )
         seconds += time.perf_counter() - start
         probs = {part: transfer.answers(model, self.splits.parts()[part].images) for part in ("val", "test")}
-        if out:
+        row = self.row(probs, seconds, model.count_params(), model, len(history["loss"]))
+        if row["val_accuracy"] > best:
             how = how | describe(self.backbone, self.plan) | {"minutes": round(seconds / 60, 1)}
             path, _ = publish(model, history, self.splits, replace(recipe, start=None), out / f"{NAME}.keras", how)
             write_architecture(portable(model), path)
-        return self.row(probs, seconds, model.count_params(), model, len(history["loss"]))
+        return row
 
     def row(self, probs: dict, seconds: float, parameters: int, learner: keras.Model, epochs: int) -> dict:
         val, test = self.splits.val, self.splits.test
