@@ -119,7 +119,7 @@ def compare(victim: Victim, recogniser: Recogniser, model, faces: np.ndarray, ab
         exact = run_foolbox(attack, model, faces)
         seconds = time.monotonic() - start
         enter(f"{name}, rounded", round_to_grid(exact), seconds)
-        enter(f"{name}, stretched until its rounding succeeds", stretched(victim, faces, exact), seconds)
+        enter(f"{name}, stretched", stretched(victim, faces, exact), seconds)
 
 
 def foolbox_attacks() -> dict:
