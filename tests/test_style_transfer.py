@@ -337,6 +337,14 @@ def test_command_answers_in_a_sentence(tmp_path, monkeypatch, words, sentence):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("side", [1, 15])
+def test_command_with_a_tiny_style(tmp_path, side):
+    write_picture(tmp_path / "tiny.png", np.full((side, side, 3), 90, np.uint8))
+    done = style(config.SAMPLES / "flower.jpg", tmp_path / "tiny.png", "--out", tmp_path / "a.png")
+    assert done.exit_code == 1 and f"{side}x{side} pixels is too small" in done.output
+    assert not (tmp_path / "a.png").exists()
+
+
 def test_ctrl_c_keeps_the_picture(tmp_path, monkeypatch):
     def interrupted(*pictures, progress, **settings):
         def and_stop(step):
