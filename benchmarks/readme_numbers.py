@@ -1,6 +1,7 @@
-"""Put the figures of results/model/*.json into the README: ``python benchmarks/readme_numbers.py``.
+"""Put the figures of the JSON files in results/ into the README: ``python benchmarks/readme_numbers.py``.
 
-In the README a figure stands between comments, ``<!-- FILE KEY.KEY FORMAT -->66.31%<!-- -->``.
+In the README a figure stands between comments, ``<!-- FILE KEY.KEY FORMAT -->66.31%<!-- -->``;
+FILE is a path in results/ without its ``.json``.
 """
 
 import functools
@@ -11,7 +12,7 @@ from fernb import config
 from fernb.files import whole_file
 
 README = config.ROOT / "README.md"
-FIGURE = re.compile(r"<!-- (\w+) ([\w.]+) (\S+) -->[^<\n]*<!-- -->")
+FIGURE = re.compile(r"<!-- ([\w/]+) ([\w.]+) (\S+) -->[^<\n]*<!-- -->")
 
 
 def filled(text: str) -> str:
@@ -19,7 +20,7 @@ def filled(text: str) -> str:
 
     def figure(match: re.Match) -> str:
         file, keys, form = match.groups()
-        table = json.loads((config.MODEL / f"{file}.json").read_text(encoding="utf-8"))
+        table = json.loads((config.ROOT / "results" / f"{file}.json").read_text(encoding="utf-8"))
         value = functools.reduce(lambda t, key: t[int(key) if isinstance(t, list) else key], keys.split("."), table)
         return f"<!-- {file} {keys} {form} -->{value:{form}}<!-- -->"
 

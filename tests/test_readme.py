@@ -14,6 +14,7 @@ import pytest
 
 from fernb import EMOTIONS, config
 from fernb.cli import main
+from fernb.video import columns
 
 ROOT = config.ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,7 +24,7 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 FERNB = [command.removeprefix(".venv/bin/") for command in COMMANDS if re.match(r"(\.venv/bin/)?fernb ", command)]
-TOO_LONG = ("fernb train", "fernb demo")  # their own tests run them small
+TOO_LONG = ("fernb train", "fernb demo", "fernb transfer", "fernb style")  # their own tests run them small
 
 
 def test_the_first_screen_says_how_to_start():
@@ -35,6 +36,13 @@ def test_the_first_screen_says_how_to_start():
 def test_every_link_leads_somewhere():
     links = re.findall(r"\]\(([^)#\s]+)", README)
     assert [link for link in links if not link.startswith("http") and not (ROOT / link).exists()] == []
+
+
+def test_every_column_of_the_table_is_explained():
+    rows = re.findall(r"^\| (`[^|]+) \|", README, re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert named == [name for name in columns(EMOTIONS) if name in named]
+    assert set(columns(EMOTIONS)) - set(named) == {*EMOTIONS[1:-1], *(f"smoothed_{name}" for name in EMOTIONS[1:-1])}
 
 
 def test_every_notebook_is_in_the_table():
