@@ -6,7 +6,13 @@ installs too: those need no copy, and must work before a network was trained.
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-CARRIED = ("data/samples", "results/model/my_own_model.tflite", "results/model/my_own_model.json")
+CARRIED = (
+    "data/samples",
+    "results/model/my_own_model.tflite",
+    "results/model/my_own_model.json",
+    "results/style/features.keras",
+    "results/style/features.json",
+)
 
 
 class CarryProject(BuildHookInterface):

@@ -10,7 +10,6 @@ Writes into ``results/hack_cnn/``.
 """
 
 import argparse
-import json
 import shlex
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from fernb.adversarial import GAP, Victim, fgsm, lead, measures, minimum_l2, pgd
 from fernb.data import load_faces
 from fernb.evaluation import wilson
 from fernb.faces import crop_face, whole
-from fernb.files import whole_file
+from fernb.files import write_json
 from fernb.images import read_picture, write_picture
 from fernb.recogniser import Recogniser
 
@@ -193,8 +192,7 @@ def row(faces: np.ndarray, attacked: np.ndarray, recogniser: Recogniser) -> dict
 
 
 def save(name: str, result: dict) -> None:
-    with whole_file(OUT / name) as temporary:
-        temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(OUT / name, result)
 
 
 if __name__ == "__main__":

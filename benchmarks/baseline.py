@@ -6,7 +6,6 @@ Fits on Training, chooses the penalty on PublicTest, looks at PrivateTest once, 
 ``results/model/baseline.json``.
 """
 
-import json
 import sys
 import time
 import warnings
@@ -17,7 +16,7 @@ from fernb import config, load_faces
 from fernb.baseline import flatten, logistic_regression
 from fernb.data import duplicated
 from fernb.evaluation import evaluate, majority_class_accuracy
-from fernb.files import whole_file
+from fernb.files import write_json
 
 STRENGTHS = (1e-5, 1e-4, 1e-3)
 
@@ -48,8 +47,7 @@ def main() -> None:
         "hardware": f"{config.cores()} CPU cores, while another job was running",
         "test": report,
     }
-    with whole_file(config.MODEL / "baseline.json") as temporary:
-        temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(config.MODEL / "baseline.json", result)
     print(f"test: {report['accuracy']:.2%}, interval {report['interval']}")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from fernb import EMOTIONS, config, load_faces
 from fernb.data import FERPLUS_SUBSETS, ferplus
 from fernb.evaluation import vote_ceiling
-from fernb.files import whole_file
+from fernb.files import write_json
 
 
 def main() -> None:
@@ -36,8 +36,7 @@ def main() -> None:
             for subset in FERPLUS_SUBSETS
         },
     }
-    with whole_file(config.MODEL / "labels.json") as temporary:
-        temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(config.MODEL / "labels.json", result)
     print(json.dumps(result, indent=1))
 
 

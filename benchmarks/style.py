@@ -24,7 +24,7 @@ from keras import layers, ops
 
 from fernb import EMOTIONS, config, load_faces
 from fernb.faces import crop_face, cut_face, find_faces
-from fernb.files import whole_file
+from fernb.files import whole_file, write_json
 from fernb.images import read_picture, write_picture
 from fernb.recogniser import Recogniser
 from fernb.style_emotion import compare, paint_faces
@@ -50,8 +50,7 @@ def _command() -> dict:
 
 
 def _write(name: str, told: dict) -> None:
-    with whole_file(OUT / name) as temporary:
-        temporary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    write_json(OUT / name, told)
 
 
 _features = functools.cache(load_features)

@@ -19,7 +19,7 @@ import psutil
 from playwright.sync_api import sync_playwright
 
 from fernb import config
-from fernb.files import whole_file
+from fernb.files import write_json
 from fernb.video import frames
 
 sys.path.insert(0, str(config.ROOT / "tests"))
@@ -70,8 +70,7 @@ def main() -> None:
         "seconds": SECONDS,
         "cases": cases,
     }
-    with whole_file(config.RESULTS / "webcam.json") as temporary:
-        temporary.write_text(json.dumps(answer, indent=2) + "\n", encoding="utf-8")
+    write_json(config.RESULTS / "webcam.json", answer)
     print(json.dumps(answer, indent=2))
 
 

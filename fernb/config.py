@@ -111,7 +111,7 @@ def setup(tf: bool = False) -> Profile:
 
 def _start_tensorflow() -> str:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _silent_stderr():
+    with silent_stderr():
         import keras
         import tensorflow
 
@@ -123,8 +123,8 @@ def _start_tensorflow() -> str:
 
 
 @contextlib.contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """TensorFlow's C++ part greets on the bare file descriptor before its log level counts."""
+def silent_stderr() -> Iterator[None]:
+    """Keep quiet what native code says on the bare file descriptor, which no Python setting reaches."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -9,7 +9,6 @@ Taught in notebook 06.
 
 import functools
 import hashlib
-import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from fernb import config
 from fernb.adversarial import Victim, climb, measures
 from fernb.errors import FernbError, PictureError
 from fernb.faces import FACE, Detection, crop_face, cut_face, find_faces
-from fernb.files import whole_file
+from fernb.files import write_json
 from fernb.images import read_picture, write_picture
 from fernb.labels import emotion_name
 from fernb.recogniser import Recogniser
@@ -223,6 +222,5 @@ def hack_file(
         "photograph": measures(before, after),
         "face_48x48": measures(*faces),
     }
-    with whole_file(out / "hack.json") as temporary:
-        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_json(out / "hack.json", report)
     return report

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from fernb.config import silent_stderr
 from fernb.errors import ModelError
 from fernb.files import whole_file, write_json
 from fernb.labels import EMOTIONS
@@ -206,8 +207,8 @@ def export_litert(model: keras.Model, path: str | os.PathLike, examples: np.ndar
         converter.target_spec.supported_types = [tf.float16]
     else:
         converter.representative_dataset = lambda: ([face[None, ..., None].astype("float32")] for face in examples)
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):  # it prints pages
-        flat = converter.convert()
+    with contextlib.redirect_stdout(io.StringIO()), silent_stderr(), warnings.catch_warnings(action="ignore"):
+        flat = converter.convert()  # it prints pages
     with whole_file(path) as temporary:
         temporary.write_bytes(flat)
 

@@ -19,7 +19,7 @@ from fernb.backbones import Backbone
 from fernb.config import SEED, cores
 from fernb.data import FaceSplits, duplicated
 from fernb.evaluation import evaluate
-from fernb.files import whole_file
+from fernb.files import whole_file, write_json
 from fernb.models import portable
 from fernb.training import publish
 
@@ -111,8 +111,8 @@ class _Ways:
         if not known:
             known = [{"way": way, "augmentation": augment} | work()]
             self.rows += known
-            _write_json(self.path, self.rows)
-        _write_json(self.out, self.result())
+            write_json(self.path, self.rows)
+        write_json(self.out, self.result())
         row = known[0]
         self.report(
             f"{way}{', augmented' if augment else ''}: val {row['val_accuracy']:.2%}, "
@@ -224,8 +224,3 @@ def write_architecture(model: keras.Model, path: Path) -> Path:
     with whole_file(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
-
-
-def _write_json(path: Path, content) -> None:
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -6,8 +6,6 @@ webcams go through it; TensorFlow is imported for ``.keras`` files only. Taught 
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -90,25 +88,12 @@ def _read_sidecar(model: Path) -> dict:
     return sidecar
 
 
-@contextmanager
-def _without_native_log() -> Iterator[None]:
-    """LiteRT greets on the process's own stderr, which no Python setting reaches."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
 def _litert(path: Path):
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        with _without_native_log():
-            interpreter = Interpreter(model_path=str(path), num_threads=os.cpu_count())
+        with config.silent_stderr():  # LiteRT greets
+            interpreter = Interpreter(model_path=str(path), num_threads=config.cores())
             interpreter.allocate_tensors()
         source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
     except (ValueError, RuntimeError) as error:

@@ -56,8 +56,8 @@ def load_features(name: str = "auto", weights: str | os.PathLike | None = None, 
     * ``fer``: the first layers of an emotion network of fernb, on luminance: of the ``.keras``
       file ``weights``, or of the committed :data:`OWN_NETWORK`.
     * ``untrained``: a small VGG of random weights from ``seed`` (He, Wang & Hopcroft 2016).
-    * ``auto``: the first of ``vgg19``, ``fer`` and ``untrained`` whose weights are on this machine
-      (a wheel carries no ``.keras`` file); ``about`` says which. It never downloads.
+    * ``auto``: the first of ``vgg19``, ``fer`` and ``untrained`` whose weights are on this machine;
+      ``about`` says which. It never downloads.
 
     Raises :class:`~fernb.errors.ModelError` for an unknown name, and where weights are missing or
     do not fit: they are never replaced by random ones.

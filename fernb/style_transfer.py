@@ -7,7 +7,6 @@ does for every network. Needs the TensorFlow backend. Taught in notebook 07.
 """
 
 import functools
-import json
 import os
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from keras import ops
 from scipy.optimize import minimize
 
 from fernb.errors import FernbError, PictureError
-from fernb.files import whole_file
+from fernb.files import write_json
 from fernb.images import to_rgb, write_picture
 from fernb.style_features import Features, load_features
 
@@ -178,8 +177,7 @@ def save(result: Result, path: str | os.PathLike, **more) -> None:
     told = {"picture": Path(path).name, **more, **result.settings, "steps_done": len(result.history)}
     last = {name: float(f"{value:.4g}") for name, value in (result.history or [{}])[-1].items()}
     told |= {"stopped": result.stopped, "seconds": round(result.seconds, 1), "losses": last}
-    with whole_file(Path(path).with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(Path(path).with_suffix(".json"), told)
 
 
 def fit(picture: np.ndarray, size: int, name: str = "picture") -> np.ndarray:

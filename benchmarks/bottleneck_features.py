@@ -1,13 +1,12 @@
 """Why bottleneck features can fail on small faces, and what helps, one remedy after the other.
 
-    python benchmarks/bottleneck.py [--weights FILE]
+    python benchmarks/bottleneck_features.py [--weights FILE]
 
 ImageNet's MobileNet on a sample of FER2013: fitted on 6,000 faces of Training, judged on 1,500 of
 PublicTest (PrivateTest is not touched). Writes ``results/model/bottleneck.json``.
 """
 
 import argparse
-import json
 import platform
 import time
 
@@ -16,7 +15,7 @@ import numpy as np
 from fernb import config, load_faces, transfer
 from fernb.backbones import pretrained
 from fernb.evaluation import evaluate
-from fernb.files import whole_file
+from fernb.files import write_json
 
 TO_THE_END = {"standardise": False, "dropout": 0, "patience": None}
 STOPPED = TO_THE_END | {"patience": 4}
@@ -74,15 +73,14 @@ def main() -> None:
         rows.append(measure(splits, *step, weights))
         print({key: value for key, value in rows[-1].items() if key != "confidence_histogram"}, flush=True)
     result = {
-        "command": "python benchmarks/bottleneck.py --weights mobilenet_1_0_to_block12.weights.h5",
+        "command": "python benchmarks/bottleneck_features.py --weights mobilenet_1_0_to_block12.weights.h5",
         "protocol": "MobileNet of ImageNet; fitted on 6,000 faces of train, judged on 1,500 of val; test not touched",
         "seed": config.SEED,
         "data": {"source": splits.source, "digest": splits.digest},
         "hardware": f"{config.cores()} CPU cores, {platform.machine()}, other jobs beside it",
         "steps": rows,
     }
-    with whole_file(config.MODEL / "bottleneck.json") as temporary:
-        temporary.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(config.MODEL / "bottleneck.json", result)
 
 
 if __name__ == "__main__":
