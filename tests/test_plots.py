@@ -27,6 +27,8 @@ HISTORY["val_accuracy"] = [0.2, 0.3, 0.25]
 SPLITS = make_splits(*(FaceSet(FACES[:n], LABELS[:n], None) for n in (10, 7, 3)), source="random dots")
 TABLE = reliability(PROBS, LABELS)
 TEST = {"reliability": TABLE, "reliability_calibrated": TABLE, "ece": 0.1, "ece_calibrated": 0.01}
+STEPS = [{"content": 0.0, "style": 2.0, "smooth": 0.1}, {"content": 0.5, "style": 1.0, "smooth": 0.2}]
+SURVIVED = [{"style": "dots", "strength": s, "same": 0.5, "interval": [0.4, 0.7], "noise": 0.6} for s in (0.3, 1, 3)]
 RGB = np.zeros((60, 90, 3), np.uint8)
 BOX = Detection(10, 20, 30, 30, 1.0)
 
@@ -52,6 +54,8 @@ GRIDS = {
     "runs": lambda: plots.runs({"small": HISTORY, "large": HISTORY}),
     "calibration": lambda: plots.calibration({"net": TEST}),
     "robustness": lambda: plots.robustness({"net": (0.7, {"blur": [0.6, 0.5, 0.4]})}),
+    "style_losses": lambda: plots.style_losses({"adam": STEPS}),
+    "survival": lambda: plots.survival({"faces": SURVIVED}),
     "weight_maps": lambda: plots.weight_maps(np.zeros((7, 48, 48))),
     "ways": lambda: plots.ways([("frozen", 0.5, 7000, 1.5), ("from scratch", 0.6, 9000, None)]),
     "confidences": lambda: plots.confidences({"a": PROBS, "b": PROBS[:1]}),
@@ -315,3 +319,14 @@ def test_robustness_begins_with_clean_faces():
 def test_ablation_tells_points_gained():
     ax = plots.ablation({"start": [0.60, 0.62], "more": [0.63]})
     assert words(ax) == ["+0.0", "+2.0"]
+
+
+def test_style_losses_have_a_line_for_each_transfer():
+    figure = plots.style_losses({"adam": STEPS, "lbfgs": STEPS[:1]})
+    assert [list(line.get_ydata()) for line in figure.axes[1].lines] == [[2.0, 1.0], [2.0]]
+
+
+def test_survival_shows_the_noise_dotted():
+    ax = plots.survival({"faces": SURVIVED}).axes[0]
+    (dotted,) = [line for line in ax.lines if line.get_linestyle() == ":"]
+    assert list(dotted.get_ydata()) == [0.6] * 3 and ticks(ax.get_xticklabels()) == ["0.3", "1", "3"]
