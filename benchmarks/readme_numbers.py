@@ -9,7 +9,7 @@ import json
 import re
 
 from fernb import config
-from fernb.files import whole_file
+from fernb.files import write_text
 
 README = config.ROOT / "README.md"
 FIGURE = re.compile(r"<!-- ([\w/]+) ([\w.]+) (\S+) -->[^<\n]*<!-- -->")
@@ -28,9 +28,7 @@ def filled(text: str) -> str:
 
 
 def main() -> None:
-    text = filled(README.read_text(encoding="utf-8"))
-    with whole_file(README) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(README, filled(README.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

@@ -110,6 +110,11 @@ def fetch() -> None:
     click.echo("\n".join(fetch().lines()))
 
 
+def _command() -> str:
+    """What the user typed, for the side-cars."""
+    return shlex.join(["fernb", *sys.argv[1:]])
+
+
 # --- networks ----------------------------------------------------------------------------------------
 
 
@@ -152,7 +157,7 @@ def train(
         targets = taught_targets(targets, [teacher.predict(splits.train.images) for teacher in taught])
     out = out or config.RUNS / recipe
     model, history = fit(splits, chosen, out, seed, resume, bfloat16, click.echo, targets)
-    how = {"command": shlex.join(["fernb", *sys.argv[1:]]), "recipe": recipe, "seed": seed, "bfloat16": bfloat16}
+    how = {"command": _command(), "recipe": recipe, "seed": seed, "bfloat16": bfloat16}
     path, sidecar = publish(model, history, splits, chosen, save or out / f"{recipe}.keras", how)
     for part in ("val", "test", "test_flip"):
         figures = sidecar["metrics"][part]
@@ -217,7 +222,7 @@ def _report(folder: Path, source: str) -> None:
     from fernb.report import write_report
 
     config.setup(tf=True)
-    for path in write_report(folder, load_faces(source), shlex.join(["fernb", *sys.argv[1:]])):
+    for path in write_report(folder, load_faces(source), _command()):
         click.echo(f"wrote {_short(path)}")
 
 
@@ -411,7 +416,7 @@ def transfer(
     splits = load_faces(source)
     splits = voted(splits) if ferplus else splits
     run = config.RUNS / "transfer"
-    how = {"command": shlex.join(["fernb", *sys.argv[1:]])}
+    how = {"command": _command()}
     plan = Plan(tune_epochs=epochs, tune=not bottleneck_only, seed=seed)
     kept = run / f"{base.name}-{base.digest[:8]}-{splits.digest[:8]}"
     compare(base, splits, kept, out or run, how, plan, resume, click.echo)
@@ -475,7 +480,7 @@ def hack(picture: Path, emotion: str, eps: int | None, out: Path | None) -> None
     from fernb.hack import hack_file
 
     out = out or config.WORKSPACE / "out" / "hack"
-    report = hack_file(picture, emotion, out, eps, {"command": shlex.join(["fernb", *sys.argv[1:]])})
+    report = hack_file(picture, emotion, out, eps, {"command": _command()})
     for when in ("before", "after"):
         answer = report[when]
         click.echo(f"{when}: {answer['emotion']} {answer['probabilities'][answer['emotion']]:.0%}")

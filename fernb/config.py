@@ -98,7 +98,7 @@ def setup(tf: bool = False) -> Profile:
     chosen = profile()
     random.seed(SEED)
     np.random.seed(SEED)
-    device = _start_tensorflow() if tf else "CPU"
+    device = start_tensorflow() if tf else "CPU"
     if "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
@@ -109,7 +109,8 @@ def setup(tf: bool = False) -> Profile:
     return chosen
 
 
-def _start_tensorflow() -> str:
+def start_tensorflow() -> str:
+    """Import TensorFlow quietly, seed it, let GPUs take memory as they need it; return what it runs on."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with silent_stderr():
         import keras

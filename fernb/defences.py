@@ -10,13 +10,14 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from fernb import corruptions
+
 # --- what happens to pictures anyway -----------------------------------------------------------------
 
 
 def jpeg(faces: np.ndarray, quality: int) -> np.ndarray:
     """Return ``faces`` after JPEG compression of ``quality`` 0..100."""
-    codes = (cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for face in faces)
-    return np.array([cv2.imdecode(code, cv2.IMREAD_GRAYSCALE) for code in codes])
+    return corruptions.corrupt(faces, corruptions.jpeg(quality))
 
 
 def resized(faces: np.ndarray, factor: float) -> np.ndarray:

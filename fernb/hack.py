@@ -75,7 +75,7 @@ class Hacker:
     @functools.cached_property
     def victim(self) -> Victim:
         """The network with its gradients; loaded when first needed, for TensorFlow takes seconds."""
-        config._start_tensorflow()  # quietly
+        config.start_tensorflow()  # quietly
         from fernb.models import load_model
 
         return Victim(load_model(self.recogniser.path.with_suffix(".keras")))

@@ -144,9 +144,8 @@ def _residual(x, width: int, stride: int, squeeze: bool, skip: float, normalise:
         weights = layers.Dense(width, activation="sigmoid", name=f"{name}_excite2")(weights)
         x = layers.Multiply(name=f"{name}_scale")([x, weights])
     if skip:
-        x = layers.Dropout(skip, noise_shape=(None, 1, 1, 1), name=f"{name}_skip")(
-            x
-        )  # all of a face's branch or nothing
+        # all of a face's branch or nothing
+        x = layers.Dropout(skip, noise_shape=(None, 1, 1, 1), name=f"{name}_skip")(x)
     x = layers.Add(name=f"{name}_add")([x, shortcut])
     return layers.Activation("relu", name=f"{name}_relu")(x)
 

@@ -5,7 +5,6 @@ with and without augmentation. Taught in notebook 04.
 """
 
 import json
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,12 +15,12 @@ import numpy as np
 
 from fernb import transfer
 from fernb.backbones import Backbone
-from fernb.config import SEED, cores
+from fernb.config import SEED
 from fernb.data import FaceSplits, duplicated
 from fernb.evaluation import evaluate
-from fernb.files import whole_file, write_json
+from fernb.files import write_json, write_text
 from fernb.models import portable
-from fernb.training import publish
+from fernb.training import hardware, publish
 
 NAME = "pre_trained_model"
 
@@ -68,7 +67,7 @@ def compare(
         "protocol": "fitted on train, epochs chosen by accuracy on val, test looked at once; one forward pass a face",
         "data": {"source": splits.source, "digest": splits.digest},
         **describe(backbone, plan),
-        "hardware": f"{keras.backend.backend()} on {cores()} CPU cores, {platform.machine()}, other jobs beside it",
+        "hardware": f"{hardware()}, other jobs beside it",
     }
     name = "transfer" if len(splits.classes) == 7 else "transfer_ferplus"
     ways = _Ways(run / "ways.json", out / f"{name}.json", result, resume, report)
@@ -221,6 +220,5 @@ def write_architecture(model: keras.Model, path: Path) -> Path:
             f"{layer.name:<24}{type(layer).__name__:<22}{shape:<22}{layer.count_params():>12,}  {learns}".rstrip()
         )
     path = path.with_name(f"{path.stem}_architecture.txt")
-    with whole_file(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(lines) + "\n")
     return path

@@ -36,7 +36,7 @@ class Recogniser:
         self.path = Path(path) if path is not None else config.DEFAULT_MODEL
         if not self.path.is_file():
             raise ModelError(f"there is no model at {self.path}; `fernb train` makes one, or name another.")
-        self.sidecar = _read_sidecar(self.path)
+        self.sidecar = read_sidecar(self.path)
         self.labels = tuple(self.sidecar["labels"])
         self.unsure_below = float(self.sidecar.get("metrics", {}).get("unsure_below", 0.0))
         if self.path.suffix == ".tflite":
@@ -45,11 +45,11 @@ class Recogniser:
             self._run = _keras(self.path)
         else:
             raise ModelError(f"{self.path.name} is neither a .tflite nor a .keras file.")
-        self._view = None
+        self._columns = None
         if seven and self.labels != EMOTIONS:
             if not set(EMOTIONS) <= set(self.labels):
                 raise ModelError(f"{self.path.name} does not know all of {', '.join(EMOTIONS)}.")
-            self._view = _chosen([self.labels.index(name) for name in EMOTIONS])
+            self._columns = [self.labels.index(name) for name in EMOTIONS]
             self.labels = EMOTIONS
 
     def predict(self, faces: np.ndarray, flip: bool = False) -> np.ndarray:
@@ -68,13 +68,17 @@ class Recogniser:
         probs = self._run(inputs)
         if flip:
             probs = (probs + self._run(inputs[:, :, ::-1])) / 2
-        return self._view(probs) if self._view else probs
+        if self._columns is None:
+            return probs
+        kept = np.maximum(probs[:, self._columns], 1e-9)
+        return (kept / kept.sum(1, keepdims=True)).astype(np.float32)
 
     def __repr__(self) -> str:
         return f"Recogniser({self.path.name!r}, {len(self.labels)} emotions)"
 
 
-def _read_sidecar(model: Path) -> dict:
+def read_sidecar(model: Path) -> dict:
+    """Return the JSON beside ``model``; raises ModelError where there is none, or one without labels."""
     path = model.with_name(model.stem.removesuffix(INT8) + ".json")  # the small copy shares it
     try:
         sidecar = json.loads(path.read_text(encoding="utf-8"))
@@ -114,14 +118,6 @@ def _litert(path: Path):
         return np.concatenate([run(faces[start : start + size]) for start in range(0, len(faces), size)])
 
     return in_pieces
-
-
-def _chosen(columns: list[int]):
-    def view(probs: np.ndarray) -> np.ndarray:
-        kept = np.maximum(probs[:, columns], 1e-9)
-        return (kept / kept.sum(1, keepdims=True)).astype(np.float32)
-
-    return view
 
 
 def _keras(path: Path):

@@ -24,9 +24,9 @@ from fernb.evaluation import (
     reliability,
     vote_ceiling,
 )
-from fernb.files import whole_file, write_json
+from fernb.files import whole_file, write_json, write_text
 from fernb.labels import EMOTIONS
-from fernb.recogniser import INT8, Recogniser
+from fernb.recogniser import INT8, Recogniser, read_sidecar
 
 MAIN = "my_own_model"
 """The network that the model card is about, and that fernb uses unless told otherwise."""
@@ -38,12 +38,13 @@ def judge(recogniser: Recogniser, splits: FaceSplits) -> dict:
     ``temperature`` and ``unsure_below`` are fitted on val; ``ece_calibrated`` is test's
     calibration error with that temperature; ``test_flip`` is with flipping.
     """
-    probs = {name: recogniser.predict(part.images) for name, part in (("val", splits.val), ("test", splits.test))}
-    probs["test_flip"] = recogniser.predict(splits.test.images, flip=True)
-    metrics = {}
-    for name, rows in probs.items():
-        part = splits.val if name == "val" else splits.test
-        metrics[name] = evaluate(rows, part.labels, splits.classes, duplicated(part, splits.train))
+    probs, metrics = {}, {}
+    for name, part in (("val", splits.val), ("test", splits.test)):
+        known = duplicated(part, splits.train)
+        probs[name] = recogniser.predict(part.images)
+        metrics[name] = evaluate(probs[name], part.labels, splits.classes, known)
+    flipped = recogniser.predict(splits.test.images, flip=True)
+    metrics["test_flip"] = evaluate(flipped, splits.test.labels, splits.classes, known)
     metrics["temperature"] = fit_temperature(probs["val"], splits.val.labels)
     metrics["unsure_below"] = fit_unsure_below(probs["val"], splits.val.labels)
     calibrated = apply_temperature(probs["test"], metrics["temperature"])
@@ -87,10 +88,10 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
     written = [folder / "metrics.json", *_figures(folder, sidecars, networks)]
     for name, sidecar in sidecars.items():
         written.append(folder / f"{name}_architecture.txt")
-        _write(written[-1], _architecture(folder, name, sidecar, networks))
+        write_text(written[-1], _architecture(folder, name, sidecar, networks))
     if MAIN in networks:
         written.append(folder / "model_card.md")
-        _write(written[-1], _model_card(sidecars[MAIN], metrics))
+        write_text(written[-1], _model_card(sidecars[MAIN], metrics))
     return written
 
 
@@ -99,7 +100,7 @@ def _sidecars(folder: Path) -> dict[str, dict]:
     found = {}
     for path in sorted(folder.glob("*.tflite")):
         if not path.stem.endswith(INT8):
-            sidecar = Recogniser(path).sidecar
+            sidecar = read_sidecar(path)
             if "recipe" in sidecar and "backbone" not in sidecar["made"]:
                 found[path.stem] = sidecar
     if not found:
@@ -218,8 +219,3 @@ def _model_card(sidecar: dict, metrics: dict) -> str:
             command=metrics["command"],
         )
     )
-
-
-def _write(path: Path, text: str) -> None:
-    with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

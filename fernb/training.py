@@ -339,7 +339,7 @@ def publish(
     """
     sidecar = {
         "labels": list(splits.classes),
-        "made": how | {"epochs_run": len(history["loss"]), "hardware": _hardware()},
+        "made": how | {"epochs_run": len(history["loss"]), "hardware": hardware()},
         "recipe": asdict(recipe),
         "data": {"source": splits.source, "digest": splits.digest},
         "protocol": "trained on train, epoch chosen by accuracy on val, test looked at once; one forward pass a face, "
@@ -353,5 +353,6 @@ def publish(
     return path, sidecar
 
 
-def _hardware() -> str:
+def hardware() -> str:
+    """Return the backend, the cores and the processor, as side-cars state them."""
     return f"{keras.backend.backend()} on {cores()} CPU cores, {platform.machine()}"
