@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from fernb.corruptions import blur, noise
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -16,7 +18,8 @@ class Augmentation:
 
     ``rotation`` in degrees, ``scale`` and ``shift`` as fractions of the side, ``flip`` and
     ``erase`` as probabilities (Zhong et al. 2020 for erasing), ``light`` as the fraction by
-    which contrast and brightness move.
+    which contrast and brightness move. ``bad_camera`` is the probability of blur of up to one
+    pixel and then noise of up to 16 grey levels.
     """
 
     rotation: float = 15
@@ -25,6 +28,7 @@ class Augmentation:
     flip: float = 0.5
     light: float = 0.2
     erase: float = 0.3
+    bad_camera: float = 0
 
     def __call__(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return changed copies of ``images`` uint8 ``(n, h, w)``; ``rng`` decides everything."""
@@ -46,4 +50,6 @@ class Augmentation:
             h, w = (rng.uniform(0.1, 0.4, 2) * (height, width)).astype(int)
             top, left = rng.integers(height - h), rng.integers(width - w)
             image[top : top + h, left : left + w] = rng.integers(256)
+        if self.bad_camera and rng.random() < self.bad_camera:
+            image = noise(rng.uniform(0, 16))(blur(rng.uniform(0.2, 1))(image, rng), rng)
         return image

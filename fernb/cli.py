@@ -128,6 +128,7 @@ def _command() -> str:
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @click.option("--bfloat16", is_flag=True, help="Twice as fast on processors with AVX512-BF16 or AMX.")
 @click.option("--teacher", "teachers", type=_path, multiple=True, help="Learn from this network's answers too.")
+@click.option("--start", type=_path, default=None, help="Begin with the weights of this .keras network.")
 def train(
     recipe: str,
     source: str,
@@ -138,9 +139,11 @@ def train(
     resume: bool,
     bfloat16: bool,
     teachers: tuple[Path, ...],
+    start: Path | None,
 ) -> None:
     """Train a network; the epoch is chosen on the validation part."""
     from fernb.data import ferplus, load_faces
+    from fernb.models import load_model
     from fernb.recogniser import Recogniser
     from fernb.targets import taught_targets
     from fernb.training import publish
@@ -149,6 +152,7 @@ def train(
 
     chosen = named(recipe, **({"epochs": epochs} if epochs else {}))
     taught = [Recogniser(path) for path in teachers]  # a wrong path is told before hours of work
+    begun = load_model(start) if start else None
     splits = load_faces(source)
     if chosen.ferplus:
         splits = ferplus(splits, chosen.ferplus)
@@ -156,7 +160,7 @@ def train(
     if taught:
         targets = taught_targets(targets, [teacher.predict(splits.train.images) for teacher in taught])
     out = out or config.RUNS / recipe
-    model, history = fit(splits, chosen, out, seed, resume, bfloat16, click.echo, targets)
+    model, history = fit(splits, chosen, out, seed, resume, bfloat16, click.echo, targets, begun)
     how = {"command": _command(), "recipe": recipe, "seed": seed, "bfloat16": bfloat16}
     path, sidecar = publish(model, history, splits, chosen, save or out / f"{recipe}.keras", how)
     for part in ("val", "test", "test_flip"):

@@ -163,6 +163,24 @@ def portable(model: keras.Model) -> keras.Model:
     return keras.Model(copy.input, copy.output, name=model.name)  # cloning keeps an optimiser, twice the weights
 
 
+def start_from(model: keras.Model, source: keras.Model) -> int:
+    """Give ``model`` the weights of every layer that ``source`` has by the same name and shapes; return how many.
+
+    A head for other emotions has other shapes and keeps its own weights. Raises
+    :class:`~fernb.errors.ModelError` where nothing fits.
+    """
+    theirs = {layer.name: layer.get_weights() for layer in source.layers}
+    fitting = 0
+    for layer in model.layers:
+        weights = theirs.get(layer.name, [])
+        if weights and [w.shape for w in weights] == [tuple(w.shape) for w in layer.weights]:
+            layer.set_weights(weights)
+            fitting += 1
+    if not fitting:
+        raise ModelError(f"no layer of {source.name} fits {model.name}; start from a network of the same recipe.")
+    return fitting
+
+
 def save_model(model: keras.Model, path: str | os.PathLike, sidecar: dict, examples: np.ndarray | None = None) -> Path:
     """Write ``path`` (``.keras``), its LiteRT copy (``.tflite``) and its side-car (``.json``).
 

@@ -16,7 +16,7 @@ from fernb.augmentation import Augmentation
 from fernb.config import SEED, cores
 from fernb.data import FaceSet, FaceSplits
 from fernb.errors import FernbError
-from fernb.models import FusedBatchNormalization, build_resnet, build_vgg, save_model, write_sidecar
+from fernb.models import FusedBatchNormalization, build_resnet, build_vgg, save_model, start_from, write_sidecar
 from fernb.recogniser import Recogniser
 from fernb.report import judge
 from fernb.targets import class_weights, label_targets, vote_targets
@@ -157,6 +157,16 @@ RECIPES = {
         warmup=5,
         patience=300,
     ),
+    "restart": replace(
+        _RESNET,
+        about="The residual network trained on, against overfitting: stronger augmentation, bad cameras, weight decay.",
+        augmentation=Augmentation(bad_camera=0.25),
+        epochs=45,
+        learning_rate=0.05,
+        warmup=1,
+        weight_decay=1e-2,
+        label_smoothing=0,
+    ),
     "ferplus": replace(
         _RESNET,
         about="Eight emotions of FER+, towards the distribution of the votes.",
@@ -229,6 +239,7 @@ def train(
     bfloat16: bool = False,
     report: Callable[[str], None] = print,
     targets: np.ndarray | None = None,
+    start: keras.Model | None = None,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """Train ``recipe`` on ``splits.train``, choosing the epoch on ``splits.val``.
 
@@ -236,7 +247,8 @@ def train(
     epoch; with ``resume`` a killed run goes on from that backup. ``bfloat16`` halves the time
     on processors that have such instructions (AVX512-BF16, AMX) and costs time on others.
     ``report`` takes one line per epoch. ``targets`` float32 ``(n, k)`` stand in for the
-    recipe's own, for distillation.
+    recipe's own, for distillation. ``start`` lends its weights where they fit, see
+    :func:`fernb.models.start_from`.
 
     Returns the network with the weights of its best epoch, and the history: lists ``loss``,
     ``accuracy``, ``val_loss``, ``val_accuracy`` and ``learning_rate``, one value per epoch.
@@ -248,6 +260,8 @@ def train(
             stale.unlink(missing_ok=True)
     keras.utils.set_random_seed(seed)
     model = _compiled(recipe, len(splits.classes), bfloat16)
+    if start is not None:
+        start_from(model, start)
     if targets is None:
         targets = recipe.targets(splits.train, splits.classes)
     batches = FaceBatches(splits.train, targets, recipe, seed)

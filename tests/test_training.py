@@ -9,8 +9,9 @@ import pytest
 from fernb import training
 from fernb.augmentation import Augmentation
 from fernb.data import FaceSet, make_splits
-from fernb.errors import DataError, FernbError
+from fernb.errors import DataError, FernbError, ModelError
 from fernb.labels import EMOTIONS, EMOTIONS_8
+from fernb.models import build_resnet, start_from
 from fernb.saliency import grad_cam
 from fernb.targets import label_targets, taught_targets, vote_targets
 
@@ -87,6 +88,35 @@ def test_augmentation_keeps_shape_and_can_be_nothing():
     assert np.abs(still.astype(int) - images).max() <= 1
     mirrored = Augmentation(rotation=0, scale=0, shift=0, flip=1, light=0, erase=0)(images, np.random.default_rng(0))
     assert np.abs(mirrored.astype(int) - images[:, :, ::-1]).max() <= 1
+
+
+def test_a_bad_camera_spoils_some_faces():
+    images = np.full((40, 48, 48), 100, np.uint8)
+    still = Augmentation(rotation=0, scale=0, shift=0, flip=0, light=0, erase=0, bad_camera=0.5)
+    changed = still(images, np.random.default_rng(0))
+    spoilt = changed.std((1, 2)) > 0.2
+    assert 10 < spoilt.sum() < 30 and changed.dtype == np.uint8
+    assert 4 < changed.std((1, 2)).max() < 17  # blur of an even face is nothing; noise reaches 16 levels
+    assert (changed[~spoilt] == 100).all()
+
+
+def test_a_start_lends_what_fits(splits, tmp_path):
+    first, _ = training.train(splits, TINY, tmp_path / "first", report=quiet)
+    eight = TINY.build(8)
+    head = eight.get_layer("emotion").get_weights()[0]
+    assert start_from(eight, first) == sum(bool(layer.weights) for layer in first.layers) - 1
+    np.testing.assert_array_equal(
+        eight.get_layer("block1_conv1").get_weights()[0], first.get_layer("block1_conv1").get_weights()[0]
+    )
+    np.testing.assert_array_equal(eight.get_layer("emotion").get_weights()[0], head)  # other emotions, its own head
+    still = replace(TINY, epochs=1, learning_rate=1e-9)
+    _, history = training.train(splits, still, tmp_path / "second", report=quiet, start=first)
+    kept = first.evaluate(
+        training.as_input(splits.val.images), label_targets(splits.val, splits.classes), verbose=0, return_dict=True
+    )
+    assert history["val_accuracy"][0] == pytest.approx(kept["accuracy"], abs=0.07)
+    with pytest.raises(ModelError, match="same recipe"):
+        start_from(build_resnet(widths=(4,)), first)
 
 
 def test_train_learns_publishes_and_explains(splits, tmp_path):

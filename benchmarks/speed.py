@@ -1,0 +1,60 @@
+"""How many faces a second each network names on one core: ``results/speed.json``.
+
+    python benchmarks/speed.py
+
+Through :class:`fernb.Recogniser`, one face a call, as a webcam asks. Every turn asks all networks
+one after the other, so that what else the machine does falls on all alike; the median turn counts.
+"""
+
+import os
+import platform
+import statistics
+import time
+
+import numpy as np
+
+from fernb import Recogniser, config, load_faces
+from fernb.files import write_json
+
+TURNS, FACES = 15, 100
+
+
+def faces_per_second(recogniser: Recogniser, faces: np.ndarray) -> float:
+    """Ask for one face after the other."""
+    start = time.perf_counter()
+    for face in faces:
+        recogniser.predict(face[None])
+    return len(faces) / (time.perf_counter() - start)
+
+
+def main() -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before LiteRT counts the cores
+    faces = load_faces("synthetic").test.images[:FACES]
+    networks = {path.name: Recogniser(path) for path in sorted(config.MODEL.glob("*.tflite"))}
+    rates = {name: [] for name in networks}
+    for _ in range(TURNS):
+        for name, recogniser in networks.items():
+            rates[name].append(faces_per_second(recogniser, faces))
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    default = medians[config.DEFAULT_MODEL.name]
+    result = {
+        "command": "python benchmarks/speed.py",
+        "hardware": f"{config.cores()} CPU core, {platform.machine()}",
+        "protocol": f"one face a call, {FACES} faces, median of {TURNS} turns",
+        "networks": {
+            name: {
+                "faces_per_s": round(rate),
+                "times_the_default": round(rate / default, 2),
+                "bytes": (config.MODEL / name).stat().st_size,
+            }
+            for name, rate in medians.items()
+        },
+    }
+    write_json(config.ROOT / "results" / "speed.json", result)
+    for name, row in result["networks"].items():
+        print(f"{name:32} {row['faces_per_s']:5} faces/s  {row['times_the_default']:.2f} times the default")
+
+
+if __name__ == "__main__":
+    main()
