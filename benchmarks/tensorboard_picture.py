@@ -9,14 +9,15 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from shutil import which
 
 from playwright.sync_api import sync_playwright
 
 from fernb import config
 from fernb.files import whole_file
 
-CHROMIUM = next(filter(None, map(which, ("chromium", "chromium-browser", "google-chrome"))), None)
+sys.path.insert(0, str(config.ROOT / "tests"))
+from jupyter_browser import CHROMIUM
+
 CURVES = "text=/epoch_accuracy/"
 
 

@@ -52,7 +52,7 @@ def evaluate(
 
     ``duplicate`` bool ``(n,)`` marks faces that stand in the training set too; with it the
     report also has the de-duplicated score. Keys: ``n``, ``accuracy``, ``interval``,
-    ``per_class``, ``macro_f1``, ``confusion`` (rows are the truth), ``ece``, and with
+    ``per_class``, their ``macro`` and ``weighted`` means, ``confusion`` (rows are the truth), ``ece``, and with
     ``duplicate`` ``accuracy_deduplicated``, ``n_deduplicated``, ``interval_deduplicated``.
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
@@ -66,6 +66,7 @@ def evaluate(
     chosen = probs.argmax(1)
     right = chosen == labels
     scores = precision_recall_fscore_support(labels, chosen, labels=numbers, zero_division=0)
+    means = {"macro": None, "weighted": scores[3]}
     report = {
         "n": len(labels),
         "accuracy": float(right.mean()),
@@ -74,7 +75,10 @@ def evaluate(
             name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
             for name, p, r, f, s in zip(classes, *scores, strict=True)
         },
-        "macro_f1": float(scores[2].mean()),
+        **{
+            mean: dict(zip(("precision", "recall", "f1"), np.average(scores[:3], axis=1, weights=by), strict=True))
+            for mean, by in means.items()
+        },
         "confusion": confusion_matrix(labels, chosen, labels=numbers).tolist(),
         "ece": expected_calibration_error(probs, labels),
     }
@@ -91,17 +95,17 @@ def evaluate(
 def report_lines(report: dict) -> list[str]:
     """Return a report of :func:`evaluate` as text; the first line is ``Accuracy on test set: 72%``."""
     low, high = report["interval"]
-    width = max(map(len, report["per_class"]))
+    width = max(map(len, [*report["per_class"], "weighted"]))
     lines = [
         f"Accuracy on test set: {report['accuracy']:.0%}",
         f"{report['accuracy']:.2%} of {report['n']:,} faces, 95 % interval {low:.2%} to {high:.2%} (Wilson)",
         "",
         f"{'':{width}} precision  recall      f1  faces",
     ]
-    for name, row in report["per_class"].items():
-        figures = f"{row['precision']:10.1%} {row['recall']:7.1%} {row['f1']:7.1%} {row['support']:6,}"
+    for name, row in (report["per_class"] | {mean: report[mean] for mean in ("macro", "weighted")}).items():
+        figures = f"{row['precision']:10.1%} {row['recall']:7.1%} {row['f1']:7.1%} {row.get('support', report['n']):6,}"
         lines.append(f"{name:{width}}{figures}")
-    lines += [f"macro F1 {report['macro_f1']:.1%}, expected calibration error {report['ece']:.3f}", ""]
+    lines += [f"expected calibration error {report['ece']:.3f}", ""]
     lines.append("confusion matrix (a row for each true emotion):")
     lines.append(f"{'':{width}}" + "".join(f"{name[:8]:>9}" for name in report["per_class"]))
     for name, row in zip(report["per_class"], report["confusion"], strict=True):

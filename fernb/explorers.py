@@ -17,7 +17,7 @@ from PIL import Image
 
 from fernb.errors import DataError, FernbError, PictureError, VideoError
 from fernb.faces import Detection, crop_face, cut_face, find_faces
-from fernb.images import MAX_SIDE, decode_picture, put_text, read_picture
+from fernb.images import MAX_SIDE, decode_picture, encode, put_text, read_picture
 from fernb.labels import COLOURS
 from fernb.recogniser import Recogniser
 from fernb.smoothing import SMOOTHERS, Repeater, flicker, show, smooth
@@ -59,14 +59,14 @@ class PhotoUpload(widgets.VBox):
         """Read the bytes of an image file and show what is in it; what is wrong is shown as a sentence."""
         self.rgb = self.faces = self.probs = None
         self._picture.layout.display, self._answer.value = "none", ""
-        self._words.value = _words(f"Reading {name} …")
+        self._words.value = status(f"Reading {name} …")
         try:
             rgb = _decode(name, data)
             faces = find_faces(rgb, self.detector)
             crops = np.array([crop_face(rgb, face) for face in faces], np.uint8).reshape(-1, 48, 48)
             probs = self.recogniser.predict(crops)
         except FernbError as error:
-            self._words.value = _words(str(error))
+            self._words.value = status(str(error))
             return
         self.rgb, self.faces, self.probs = rgb, faces, probs
         self._show(name)
@@ -74,9 +74,9 @@ class PhotoUpload(widgets.VBox):
     def _show(self, name: str) -> None:
         labels, count = self.recogniser.labels, len(self.faces)
         names = [labels[row.argmax()] for row in self.probs]
-        self._picture.value, self._picture.layout.display = _jpeg(_with_boxes(self.rgb, self.faces, names)), ""
+        self._picture.value, self._picture.layout.display = encode(_with_boxes(self.rgb, self.faces, names)), ""
         found = {0: "no face was found; try one where the face is larger, upright and seen from the front", 1: "1 face"}
-        self._words.value = _words(f"{name}: {found.get(count, f'{count} faces')}.")
+        self._words.value = status(f"{name}: {found.get(count, f'{count} faces')}.")
         cards = [
             _card(i, cut_face(self.rgb, face), row, labels)
             for i, (face, row) in enumerate(zip(self.faces[:MOST_FACES], self.probs, strict=False), 1)
@@ -114,7 +114,7 @@ def _with_boxes(rgb: np.ndarray, faces: list[Detection], names: list[str]) -> np
 
 def _card(number: int, crop: np.ndarray, probs: np.ndarray, labels: tuple[str, ...]) -> str:
     """Return a face and its probability bars as HTML; the numbers are text, so screen readers have them."""
-    data = base64.b64encode(_jpeg(cv2.resize(crop, (96, 96), interpolation=cv2.INTER_AREA))).decode()
+    data = base64.b64encode(encode(cv2.resize(crop, (96, 96), interpolation=cv2.INTER_AREA))).decode()
     bars = "".join(
         f'<tr><td style="padding:0 8px 0 0">{html.escape(name)}</td><td style="width:110px"><div style="height:10px;'
         f'width:{100 * p:.0f}%;background:{COLOURS[name]}"></div></td><td style="text-align:right">{p:.0%}</td></tr>'
@@ -179,7 +179,7 @@ class VideoExplorer(widgets.VBox):
     def _draw(self, _=None) -> None:
         """Draw the chosen person's timeline without the line of the current time."""
         if self.person.value is None:
-            self._cost.value = _words("Nobody was seen in this video.")
+            self._cost.value = status("Nobody was seen in this video.")
             self._move()
             return
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -190,7 +190,7 @@ class VideoExplorer(widgets.VBox):
         own = self._own(self.person.value)
         times, probs = own["time_s"].to_numpy(), self.smoothed[own.index]
         raw = flicker(times, show(own[list(self.labels)].to_numpy()))
-        self._cost.value = _words(f"Label changes a minute: {raw:.0f} raw, {flicker(times, show(probs)):.0f} smoothed.")
+        self._cost.value = status(f"Label changes a minute: {raw:.0f} raw, {flicker(times, show(probs)):.0f} smoothed.")
         figure = Figure(figsize=(8, 2.8), dpi=90, layout="constrained")
         canvas = FigureCanvasAgg(figure)
         ax = plots.timeline(times, probs, self.labels, title=f"person {self.person.value}", ax=figure.subplots())
@@ -207,19 +207,19 @@ class VideoExplorer(widgets.VBox):
         time_s = float(self._times.iloc[self.position.value])
         readings = self._readings(index)
         seen = [f"person {one.track} {self.labels[one.emotion]}" for one in readings]
-        self._words.value = _words(f"Frame {index} at {time_s:.2f} s: {', '.join(seen) or 'no face'}.")
+        self._words.value = status(f"Frame {index} at {time_s:.2f} s: {', '.join(seen) or 'no face'}.")
         try:
             rgb = frame_at(self.video, index, time_s)
         except FernbError as error:  # the file was moved or changed since
-            self._words.value = _words(str(error))
+            self._words.value = status(str(error))
             return
         shown = _page_size(rgb)
-        self._picture.value = _jpeg(annotate(shown, scaled(readings, shown.shape[1] / rgb.shape[1]), self.labels))
+        self._picture.value = encode(annotate(shown, scaled(readings, shown.shape[1] / rgb.shape[1]), self.labels))
         if self.person.value is not None:
             timeline = self._drawn.copy()
             x, (top, bottom) = self._place(time_s), self._reach
             timeline[top:bottom, max(x - 1, 0) : x + 2] = 0
-            self._timeline.value = cv2.imencode(".png", timeline[..., ::-1])[1].tobytes()
+            self._timeline.value = encode(timeline, ".png")
 
     def _readings(self, index: int) -> list[Reading]:
         readings = []
@@ -276,10 +276,6 @@ def _page_size(rgb: np.ndarray) -> np.ndarray:
     return cv2.resize(rgb, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA) if zoom < 1 else rgb
 
 
-def _jpeg(rgb: np.ndarray) -> bytes:
-    return cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]))[1].tobytes()
-
-
-def _words(text: str) -> str:
+def status(text: str) -> str:
     """Return a sentence that screen readers say when it appears."""
     return f'<div role="status" style="font-weight:600">{html.escape(text)}</div>'

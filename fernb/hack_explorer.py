@@ -9,6 +9,7 @@ import numpy as np
 
 from fernb.adversarial import measures, pgd
 from fernb.hack import Hacker
+from fernb.images import encode
 from fernb.labels import COLOURS
 
 ENLARGED = 240  # pixels of each picture on the screen
@@ -72,4 +73,4 @@ def bars(probs: np.ndarray, labels: tuple[str, ...]) -> str:
 
 def _png(grey: np.ndarray) -> bytes:
     large = cv2.resize(grey, (ENLARGED, ENLARGED), interpolation=cv2.INTER_NEAREST)
-    return cv2.imencode(".png", large)[1].tobytes()
+    return encode(large, ".png")

@@ -83,17 +83,23 @@ def to_grey(picture: np.ndarray) -> np.ndarray:
     return picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
 
 
+def encode(picture: np.ndarray, suffix: str = ".jpg") -> bytes:
+    """Return a picture or a grey one as the bytes of a file: ``.jpg``, ``.png`` or what else OpenCV writes.
+
+    Raises ``cv2.error`` for a suffix that OpenCV does not know.
+    """
+    bgr = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(suffix, bgr)[1].tobytes()
+
+
 def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
     """Write a picture or a grey one in the format that the suffix of ``path`` names, whole or not at all."""
-    bgr = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     try:
-        written, data = cv2.imencode(Path(path).suffix, bgr)
+        data = encode(picture, Path(path).suffix)
     except cv2.error:
-        written = False
-    if not written:
-        raise PictureError(f"cannot write {Path(path).name}: use a name that ends in .png or .jpg.")
+        raise PictureError(f"cannot write {Path(path).name}: use a name that ends in .png or .jpg.") from None
     with whole_file(path) as temporary:
-        temporary.write_bytes(data.tobytes())
+        temporary.write_bytes(data)
 
 
 def rotate(picture: np.ndarray, degrees: float, zoom: float = 1.0) -> np.ndarray:

@@ -84,6 +84,9 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
         "ladder": _ladder(splits),
         "networks": networks,
     }
+    same = [folder / f"{name}.tflite" for name, sidecar in sidecars.items() if sidecar["labels"] == [*splits.classes]]
+    if len(same) > 1:
+        metrics["ensemble"] = _ensemble(same, splits)
     write_json(folder / "metrics.json", metrics)
     written = [folder / "metrics.json", *_figures(folder, sidecars, networks)]
     for name, sidecar in sidecars.items():
@@ -109,16 +112,40 @@ def _sidecars(folder: Path) -> dict[str, dict]:
 
 
 def _judged(path: Path, sidecar: dict, splits: FaceSplits) -> dict:
+    recogniser, others = Recogniser(path), {}
     if sidecar["recipe"].get("ferplus"):
+        others = _other_protocols(path, splits)
         splits = ferplus(splits, sidecar["recipe"]["ferplus"])
-    recogniser = Recogniser(path)
-    answer = {key: sidecar[key] for key in ("parameters", "made", "protocol")} | judge(recogniser, splits)
+    answer = {key: sidecar[key] for key in ("parameters", "made", "protocol")} | judge(recogniser, splits) | others
     small = path.with_name(f"{path.stem}{INT8}.tflite")
     if small.is_file():
         report = evaluate(Recogniser(small).predict(splits.test.images), splits.test.labels, splits.classes)
         lost = answer["test"]["accuracy"] - report["accuracy"]
         answer["int8"] = {"accuracy": report["accuracy"], "lost": lost, "bytes": small.stat().st_size}
     return answer | {"bytes": path.stat().st_size, "robustness": robustness(recogniser, splits.test)}
+
+
+def _other_protocols(path: Path, splits: FaceSplits) -> dict[str, dict]:
+    """A network for FER+ on the authors' own test rows, and by its seven-class view on FER2013's labels."""
+    clear, seven = ferplus(splits, "majority"), Recogniser(path, seven=True)
+    eight = Recogniser(path)
+    return {
+        f"{name}{'_flip' if flip else ''}": evaluate(
+            recogniser.predict(part.test.images, flip), part.test.labels, part.classes
+        )
+        for name, recogniser, part in (("majority", eight, clear), ("seven", seven, splits))
+        for flip in (False, True)
+    }
+
+
+def _ensemble(paths: list[Path], splits: FaceSplits) -> dict:
+    """The mean of the networks' answers, with flips."""
+    answers = [Recogniser(path) for path in paths]
+    reports = {"members": [path.stem for path in paths]}
+    for name, part in (("val", splits.val), ("test_flip", splits.test)):
+        mean = np.mean([recogniser.predict(part.images, flip=True) for recogniser in answers], axis=0)
+        reports[name] = evaluate(mean, part.labels, splits.classes, duplicated(part, splits.train))
+    return reports
 
 
 def _ladder(splits: FaceSplits) -> dict:

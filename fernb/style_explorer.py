@@ -3,14 +3,14 @@
 Needs ipywidgets, which ``pip install "fernb[lab]"`` brings along. Taught in notebook 07.
 """
 
-import html
 import threading
 
-import cv2
 import ipywidgets as widgets
 import numpy as np
 
 from fernb.errors import FernbError
+from fernb.explorers import status
+from fernb.images import encode
 from fernb.style_features import Features
 from fernb.style_transfer import Result, Step, fit, transfer
 
@@ -63,7 +63,7 @@ class StyleExplorer(widgets.VBox):
 
     def _show(self, name: str, picture: np.ndarray) -> None:
         large = fit(picture, SHOWN)
-        self.pictures[name].value = cv2.imencode(".jpg", np.ascontiguousarray(large[..., ::-1]))[1].tobytes()
+        self.pictures[name].value = encode(large)
 
     def _start(self, _=None) -> None:
         self._stop.clear()
@@ -104,4 +104,4 @@ class StyleExplorer(widgets.VBox):
         return self.result
 
     def _say(self, text: str) -> None:
-        self.words.value = f'<div role="status">{html.escape(text)}</div>'
+        self.words.value = status(text)

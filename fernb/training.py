@@ -169,9 +169,14 @@ RECIPES = {
     ),
     "ferplus": replace(
         _RESNET,
-        about="Eight emotions of FER+, towards the distribution of the votes.",
+        about="Eight emotions of FER+, towards the distribution of the votes; begins with a network for FER2013.",
         ferplus="plurality",
         votes=True,
+        augmentation=Augmentation(bad_camera=0.25),
+        epochs=20,
+        learning_rate=0.03,
+        warmup=1,
+        weight_decay=1e-2,
         label_smoothing=0,
     ),
 }

@@ -45,7 +45,8 @@ def test_evaluate_by_hand():
     assert report["per_class"]["cat"] == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
     assert report["per_class"]["dog"] == pytest.approx({"precision": 0.5, "recall": 1, "f1": 2 / 3, "support": 1})
     assert report["per_class"]["fish"] == {"precision": 0, "recall": 0, "f1": 0, "support": 1}
-    assert report["macro_f1"] == pytest.approx((0.5 + 2 / 3 + 0) / 3)
+    assert report["macro"] == pytest.approx({"precision": 1 / 3, "recall": 0.5, "f1": (0.5 + 2 / 3 + 0) / 3})
+    assert report["weighted"] == pytest.approx({"precision": 3 / 8, "recall": 0.5, "f1": (2 * 0.5 + 2 / 3) / 4})
     assert report["ece"] == pytest.approx(0.8 - 0.5)  # all at 80 % confidence, half of them right
     assert "accuracy_deduplicated" not in report
 
@@ -85,9 +86,10 @@ def test_evaluate_agrees_with_scikit_learn_and_with_itself(case):
     chosen = probs.argmax(1)
     assert report["accuracy"] == pytest.approx(accuracy_score(labels, chosen))
     everything = range(len(classes))
-    assert report["macro_f1"] == pytest.approx(
-        f1_score(labels, chosen, labels=everything, average="macro", zero_division=0)
-    )
+    for mean in ("macro", "weighted"):
+        assert report[mean]["f1"] == pytest.approx(
+            f1_score(labels, chosen, labels=everything, average=mean, zero_division=0)
+        )
     confusion = np.array(report["confusion"])
     assert confusion.sum() == len(labels)
     assert np.trace(confusion) / len(labels) == pytest.approx(report["accuracy"])
@@ -152,11 +154,12 @@ def test_report_in_words():
     assert lines[1] == "50.00% of 4 faces, 95 % interval 15.00% to 85.00% (Wilson)"
     text = "\n".join(lines)
     assert "de-duplicated: 33.33% of the 3 faces" in text
-    table = text[: text.index("macro F1")]
-    assert [line.split() for line in table.splitlines()[4:7]] == [
+    assert [line.split() for line in lines[4:9]] == [
         ["cat", "50.0%", "50.0%", "50.0%", "2"],
         ["dog", "50.0%", "100.0%", "66.7%", "1"],
         ["fish", "0.0%", "0.0%", "0.0%", "1"],
+        ["macro", "33.3%", "50.0%", "38.9%", "4"],
+        ["weighted", "37.5%", "50.0%", "41.7%", "4"],
     ]
     start = next(i for i, line in enumerate(lines) if line.startswith("confusion matrix"))
     matrix = lines[start + 1 : start + 5]

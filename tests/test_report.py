@@ -10,7 +10,7 @@ from click.testing import CliRunner
 import fernb
 from fernb import report, synthetic
 from fernb.cli import main
-from fernb.data import FaceSet, make_splits, save_cache
+from fernb.data import FaceSet, ferplus, make_splits, save_cache
 from fernb.errors import DataError
 from fernb.labels import EMOTIONS, EMOTIONS_8
 from fernb.models import build_vgg, save_model
@@ -28,10 +28,10 @@ def splits():
 
 @pytest.fixture(scope="module")
 def folder(splits, tmp_path_factory):
-    """Two untrained networks, one of seven emotions and one of eight, as ``fernb train`` saves them."""
+    """Untrained networks, two of seven emotions and one of eight, as ``fernb train`` saves them."""
     folder = tmp_path_factory.mktemp("networks")
-    for name, labels in ((report.MAIN, EMOTIONS), ("ferplus", EMOTIONS_8)):
-        keras.utils.set_random_seed(7)
+    for name, labels in ((report.MAIN, EMOTIONS), ("ferplus", EMOTIONS_8), ("student", EMOTIONS)):
+        keras.utils.set_random_seed(len(name))
         recipe = {"about": "A tiny one.", "ferplus": "plurality" if labels == EMOTIONS_8 else None}
         made = {"command": "fernb train", "seed": 7, "epochs_run": 2, "hardware": "a test"}
         sidecar = {"labels": labels, "recipe": recipe, "made": made, "protocol": "none", "history": HISTORY}
@@ -50,13 +50,22 @@ def written(folder, splits, tmp_path_factory):
 def test_metrics_are_those_of_the_committed_files(written, folder, splits):
     assert written.exit_code == 0, written.output
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert set(metrics["networks"]) == {report.MAIN, "ferplus"}
+    assert set(metrics["networks"]) == {report.MAIN, "ferplus", "student"}
     network = metrics["networks"][report.MAIN]
     right = fernb.Recogniser(folder / f"{report.MAIN}.tflite").predict(splits.test.images).argmax(1)
     assert network["test"]["accuracy"] == (right == splits.test.labels).mean()
     small = fernb.Recogniser(folder / f"{report.MAIN}_int8.tflite").predict(splits.test.images).argmax(1)
     assert network["int8"]["accuracy"] == (small == splits.test.labels).mean()
     assert set(metrics["networks"]["ferplus"]["test"]["per_class"]) == set(EMOTIONS_8)
+    clear = ferplus(splits, "majority").test
+    chosen = fernb.Recogniser(folder / "ferplus.tflite").predict(clear.images, flip=True).argmax(1)
+    assert metrics["networks"]["ferplus"]["majority_flip"]["accuracy"] == (chosen == clear.labels).mean()
+    assert set(metrics["networks"]["ferplus"]["seven"]["per_class"]) == set(EMOTIONS)
+    both = [
+        fernb.Recogniser(folder / f"{n}.tflite").predict(splits.test.images, True) for n in (report.MAIN, "student")
+    ]
+    assert metrics["ensemble"]["members"] == [report.MAIN, "student"]
+    assert metrics["ensemble"]["test_flip"]["accuracy"] == (sum(both).argmax(1) == splits.test.labels).mean()
     assert all(len(values) == 3 for values in network["robustness"].values())
     assert metrics["ladder"]["chance"] == pytest.approx(1 / 7) and metrics["ladder"]["taggers"]["n"] == 35
 
