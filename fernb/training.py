@@ -127,6 +127,17 @@ _RESNET = Recipe(
     patience=60,
 )
 
+_RESTART = replace(
+    _RESNET,
+    about="The residual network trained on, against overfitting: stronger augmentation, bad cameras, weight decay.",
+    augmentation=Augmentation(bad_camera=0.25),
+    epochs=45,
+    learning_rate=0.05,
+    warmup=1,
+    weight_decay=1e-2,
+    label_smoothing=0,
+)
+
 RECIPES = {
     "plain": _PLAIN,
     "lesson": Recipe(
@@ -157,27 +168,21 @@ RECIPES = {
         warmup=5,
         patience=300,
     ),
-    "restart": replace(
-        _RESNET,
-        about="The residual network trained on, against overfitting: stronger augmentation, bad cameras, weight decay.",
-        augmentation=Augmentation(bad_camera=0.25),
-        epochs=45,
-        learning_rate=0.05,
-        warmup=1,
-        weight_decay=1e-2,
-        label_smoothing=0,
+    "restart": _RESTART,
+    "student": replace(
+        _RESTART,
+        about="Half as wide, 0.3 million parameters, for small machines: learns from a larger network, its --teacher.",
+        widths=(16, 32, 64, 128),
+        learning_rate=0.1,
+        warmup=2,
     ),
     "ferplus": replace(
-        _RESNET,
+        _RESTART,
         about="Eight emotions of FER+, towards the distribution of the votes; begins with a network for FER2013.",
         ferplus="plurality",
         votes=True,
-        augmentation=Augmentation(bad_camera=0.25),
         epochs=20,
         learning_rate=0.03,
-        warmup=1,
-        weight_decay=1e-2,
-        label_smoothing=0,
     ),
 }
 
