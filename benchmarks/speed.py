@@ -31,13 +31,13 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before LiteRT counts the cores
     faces = load_faces("synthetic").test.images[:FACES]
-    networks = {path.name: Recogniser(path) for path in sorted(config.MODEL.glob("*.tflite"))}
+    networks = {path.stem: Recogniser(path) for path in sorted(config.MODEL.glob("*.tflite"))}
     rates = {name: [] for name in networks}
     for _ in range(TURNS):
         for name, recogniser in networks.items():
             rates[name].append(faces_per_second(recogniser, faces))
     medians = {name: statistics.median(values) for name, values in rates.items()}
-    default = medians[config.DEFAULT_MODEL.name]
+    default = medians[config.DEFAULT_MODEL.stem]
     result = {
         "command": "python benchmarks/speed.py",
         "hardware": f"{config.cores()} CPU core, {platform.machine()}",
@@ -46,7 +46,7 @@ def main() -> None:
             name: {
                 "faces_per_s": round(rate),
                 "times_the_default": round(rate / default, 2),
-                "bytes": (config.MODEL / name).stat().st_size,
+                "bytes": (config.MODEL / f"{name}.tflite").stat().st_size,
             }
             for name, rate in medians.items()
         },
