@@ -181,6 +181,17 @@ def start_from(model: keras.Model, source: keras.Model) -> int:
     return fitting
 
 
+def calibrated(model: keras.Model, temperature: float) -> keras.Model:
+    """Return a float32 copy of ``model`` whose logits are divided by ``temperature`` (Guo et al. 2017).
+
+    The division is put into the weights of the last layer, so every copy of the file has it.
+    """
+    copy = portable(model)
+    head = copy.layers[-1]
+    head.set_weights([weights / temperature for weights in head.get_weights()])
+    return copy
+
+
 def save_model(model: keras.Model, path: str | os.PathLike, sidecar: dict, examples: np.ndarray | None = None) -> Path:
     """Write ``path`` (``.keras``), its LiteRT copy (``.tflite``) and its side-car (``.json``).
 

@@ -329,14 +329,14 @@ def runs(histories: dict[str, dict[str, list[float]]]) -> "Figure":
 
 
 def calibration(tests: dict[str, dict]) -> "Figure":
-    """Show reliability before and after temperature scaling, from the tests of :func:`fernb.report.judge`."""
+    """Show reliability before and after calibration, a row for each network, from :func:`fernb.report.judge`."""
     figure, axes = plt.subplots(
         len(tests), 2, figsize=(7.4, 3.4 * len(tests)), dpi=DPI, layout="constrained", squeeze=False
     )
     for (before, after), (name, test) in zip(axes, tests.items(), strict=True):
-        reliability_diagram(test["reliability"], before).set_title(f"{name}: ECE {test['ece']:.3f}", fontsize=10)
-        reliability_diagram(test["reliability_calibrated"], after)
-        after.set_title(f"after scaling: ECE {test['ece_calibrated']:.3f}", fontsize=10)
+        for ax, stage, key in ((before, f"{name}, as trained", "_before"), (after, "calibrated", "")):
+            reliability_diagram(test[f"reliability{key}"], ax)
+            ax.set_title(f"{stage}: ECE {test[f'ece{key}']:.3f}", fontsize=10)
     return figure
 
 

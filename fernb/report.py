@@ -18,7 +18,6 @@ from fernb.evaluation import (
     apply_temperature,
     evaluate,
     expected_calibration_error,
-    fit_temperature,
     fit_unsure_below,
     majority_class_accuracy,
     reliability,
@@ -33,10 +32,10 @@ MAIN = "my_own_model"
 
 
 def judge(recogniser: Recogniser, splits: FaceSplits) -> dict:
-    """Return the reports of :func:`fernb.evaluation.evaluate` on val and test, with calibration fitted on val.
+    """Return the reports of :func:`fernb.evaluation.evaluate` on val and test, with calibration.
 
-    ``temperature`` and ``unsure_below`` are fitted on val; ``ece_calibrated`` is test's
-    calibration error with that temperature; ``test_flip`` is with flipping.
+    ``unsure_below`` is fitted on val; ``ece_before`` and ``reliability_before`` are test's
+    before :func:`fernb.training.publish` calibrated the network; ``test_flip`` is with flipping.
     """
     probs, metrics = {}, {}
     for name, part in (("val", splits.val), ("test", splits.test)):
@@ -45,13 +44,12 @@ def judge(recogniser: Recogniser, splits: FaceSplits) -> dict:
         metrics[name] = evaluate(probs[name], part.labels, splits.classes, known)
     flipped = recogniser.predict(splits.test.images, flip=True)
     metrics["test_flip"] = evaluate(flipped, splits.test.labels, splits.classes, known)
-    metrics["temperature"] = fit_temperature(probs["val"], splits.val.labels)
     metrics["unsure_below"] = fit_unsure_below(probs["val"], splits.val.labels)
-    calibrated = apply_temperature(probs["test"], metrics["temperature"])
+    before = apply_temperature(probs["test"], 1 / recogniser.sidecar.get("temperature", 1))
     metrics["test"] |= {
-        "ece_calibrated": expected_calibration_error(calibrated, splits.test.labels),
+        "ece_before": expected_calibration_error(before, splits.test.labels),
+        "reliability_before": reliability(before, splits.test.labels),
         "reliability": reliability(probs["test"], splits.test.labels),
-        "reliability_calibrated": reliability(calibrated, splits.test.labels),
     }
     return metrics
 
@@ -238,7 +236,7 @@ def _model_card(sidecar: dict, metrics: dict) -> str:
             duplicates=duplicates,
             rows=rows,
             worst=worst,
-            temperature=network["temperature"],
+            temperature=sidecar["temperature"],
             unsure_below=network["unsure_below"],
             worst_corruption=max(weak, key=weak.get),
             lost=max(weak.values()),

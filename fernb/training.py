@@ -16,7 +16,17 @@ from fernb.augmentation import Augmentation
 from fernb.config import SEED, cores
 from fernb.data import FaceSet, FaceSplits
 from fernb.errors import FernbError
-from fernb.models import FusedBatchNormalization, build_resnet, build_vgg, save_model, start_from, write_sidecar
+from fernb.evaluation import fit_temperature
+from fernb.models import (
+    FusedBatchNormalization,
+    build_resnet,
+    build_vgg,
+    calibrated,
+    portable,
+    save_model,
+    start_from,
+    write_sidecar,
+)
 from fernb.recogniser import Recogniser
 from fernb.report import judge
 from fernb.targets import class_weights, label_targets, vote_targets
@@ -358,11 +368,16 @@ def publish(
 ) -> tuple[Path, dict]:
     """Save a trained network with everything needed to judge and repeat it; return its path and side-car.
 
-    The side-car holds the labels, ``how`` it was made (command, seed), the recipe, the data's
-    digest, the hardware, the history and the figures on val and test of the saved LiteRT copy.
+    The network is calibrated first: its logits are divided by the ``temperature`` that fits val.
+    The side-car holds the labels, that temperature, ``how`` it was made (command, seed), the
+    recipe, the data's digest, the hardware, the history and the figures on val and test of the
+    saved LiteRT copy.
     """
+    val = portable(model).predict(as_input(splits.val.images), batch_size=256, verbose=0)
+    temperature = fit_temperature(val, splits.val.labels)
     sidecar = {
         "labels": list(splits.classes),
+        "temperature": temperature,
         "made": how | {"epochs_run": len(history["loss"]), "hardware": hardware()},
         "recipe": asdict(recipe),
         "data": {"source": splits.source, "digest": splits.digest},
@@ -370,7 +385,7 @@ def publish(
         "test_flip averages each face and its mirror image",
         "history": {name: [round(value, 5) for value in values] for name, values in history.items()},
     }
-    path = save_model(model, path, sidecar, splits.train.sample(EXAMPLES, SEED).images)
+    path = save_model(calibrated(model, temperature), path, sidecar, splits.train.sample(EXAMPLES, SEED).images)
     recogniser = Recogniser(path.with_suffix(".tflite"))
     sidecar = recogniser.sidecar | {"metrics": judge(recogniser, splits)}
     write_sidecar(path, sidecar)

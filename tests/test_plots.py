@@ -26,7 +26,7 @@ HISTORY = {"loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 2.5, 2.6], "accuracy": [0.
 HISTORY["val_accuracy"] = [0.2, 0.3, 0.25]
 SPLITS = make_splits(*(FaceSet(FACES[:n], LABELS[:n], None) for n in (10, 7, 3)), source="random dots")
 TABLE = reliability(PROBS, LABELS)
-TEST = {"reliability": TABLE, "reliability_calibrated": TABLE, "ece": 0.1, "ece_calibrated": 0.01}
+TEST = {"reliability": TABLE, "reliability_before": TABLE, "ece": 0.01, "ece_before": 0.1}
 STEPS = [{"content": 0.0, "style": 2.0, "smooth": 0.1}, {"content": 0.5, "style": 1.0, "smooth": 0.2}]
 SURVIVED = [{"style": "dots", "strength": s, "same": 0.5, "interval": [0.4, 0.7], "noise": 0.6} for s in (0.3, 1, 3)]
 RGB = np.zeros((60, 90, 3), np.uint8)

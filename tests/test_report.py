@@ -35,6 +35,7 @@ def folder(splits, tmp_path_factory):
         recipe = {"about": "A tiny one.", "ferplus": "plurality" if labels == EMOTIONS_8 else None}
         made = {"command": "fernb train", "seed": 7, "epochs_run": 2, "hardware": "a test"}
         sidecar = {"labels": labels, "recipe": recipe, "made": made, "protocol": "none", "history": HISTORY}
+        sidecar["temperature"] = 0.5
         save_model(build_vgg(len(labels), (8, 8)), folder / f"{name}.keras", sidecar, splits.train.images)
     (folder / "ablation.csv").write_text("change,seed,val_accuracy\nstart,1,0.6\nstart,2,0.62\nmore,1,0.63\n")
     return folder
@@ -57,6 +58,7 @@ def test_metrics_are_those_of_the_committed_files(written, folder, splits):
     small = fernb.Recogniser(folder / f"{report.MAIN}_int8.tflite").predict(splits.test.images).argmax(1)
     assert network["int8"]["accuracy"] == (small == splits.test.labels).mean()
     assert set(metrics["networks"]["ferplus"]["test"]["per_class"]) == set(EMOTIONS_8)
+    assert network["test"]["ece_before"] != network["test"]["ece"]
     clear = ferplus(splits, "majority").test
     chosen = fernb.Recogniser(folder / "ferplus.tflite").predict(clear.images, flip=True).argmax(1)
     assert metrics["networks"]["ferplus"]["majority_flip"]["accuracy"] == (chosen == clear.labels).mean()

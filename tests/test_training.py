@@ -10,8 +10,10 @@ from fernb import training
 from fernb.augmentation import Augmentation
 from fernb.data import FaceSet, make_splits
 from fernb.errors import DataError, FernbError, ModelError
+from fernb.evaluation import apply_temperature
 from fernb.labels import EMOTIONS, EMOTIONS_8
 from fernb.models import build_resnet, start_from
+from fernb.recogniser import Recogniser
 from fernb.saliency import grad_cam
 from fernb.targets import label_targets, taught_targets, vote_targets
 
@@ -130,6 +132,9 @@ def test_train_learns_publishes_and_explains(splits, tmp_path):
     )
     assert path.is_file() and path.with_suffix(".tflite").is_file()
     assert sidecar == json.loads(path.with_suffix(".json").read_text())
+    answers = Recogniser(path).predict(splits.test.images)
+    as_trained = model.predict(training.as_input(splits.test.images), verbose=0)
+    np.testing.assert_allclose(answers, apply_temperature(as_trained, sidecar["temperature"]), atol=2e-3)
     assert sidecar["data"]["digest"] == splits.digest and sidecar["metrics"]["val"]["n"] == 16
     heat = grad_cam(model, splits.test.images[:3])
     assert heat.shape == (3, 48, 48) and heat.dtype == np.float32 and 0 <= heat.min() <= heat.max() <= 1
