@@ -270,7 +270,8 @@ def tuning(backbone: Backbone, **changes) -> FineTuning:
 
     A network that has seen faces keeps its normalisation as it was. One of ImageNet must learn
     it anew: MobileNet has filters that were silent there, and frozen normalisation enlarges
-    them thirtyfold when they wake up. Where there is none (VGG16), larger steps would blow the network up.
+    them thirtyfold when they wake up. Where it is frozen, or there is none (VGG16), nothing holds
+    large steps back; the steps are smallest for the own network, whose weights decay has kept small.
     """
     has_norm = any(isinstance(layer, layers.BatchNormalization) for layer in backbone.model.layers)
     norm = has_norm and backbone.name != OWN
@@ -278,7 +279,7 @@ def tuning(backbone: Backbone, **changes) -> FineTuning:
         "network": backbone.name,
         "first": FIRST_TUNED.get(backbone.name),
         "norm": norm,
-        "learning_rate": 1e-3 if norm else 3e-4 if has_norm else 1e-4,
+        "learning_rate": 1e-3 if norm else 3e-5 if has_norm else 1e-4,
     }
     return FineTuning(**settings | changes)
 
