@@ -25,31 +25,30 @@ RARE = ("contempt", "disgust", "fear")
 SEEDS, EPOCHS = 3, 20
 
 
-def head(network: keras.Model, classes: int, focal: float) -> keras.Model:
-    """Return a fresh last layer for ``network``'s features, compiled."""
-    inputs = keras.Input(network.output.shape[1:])
-    model = keras.Model(inputs, keras.layers.Dense(classes, activation="softmax")(inputs))
+def head(width: int, classes: int, focal: float) -> keras.Model:
+    """Return a fresh last layer for features of this ``width``, compiled."""
+    model = keras.Sequential([keras.Input((width,)), keras.layers.Dense(classes, activation="softmax")])
     losses = keras.losses
     loss = losses.CategoricalFocalCrossentropy(alpha=1, gamma=focal) if focal else losses.CategoricalCrossentropy()
     model.compile(keras.optimizers.Adam(1e-3), loss)
     return model
 
 
-def learn(way: str, network: keras.Model, features: np.ndarray, faces: FaceSet, targets: np.ndarray, seed: int):
+def learn(way: str, features: np.ndarray, faces: FaceSet, targets: np.ndarray, seed: int) -> keras.Model:
     """Return a last layer that was learnt in this ``way``."""
     keras.utils.set_random_seed(seed)
-    weights = class_weights(faces.labels, targets.shape[1])[faces.labels]
-    full = 1 / np.bincount(faces.labels)[faces.labels]
-    model = head(network, targets.shape[1], focal=2 if way == "focal loss" else 0)
+    classes = targets.shape[1]
+    rarity = 1 / np.bincount(faces.labels, minlength=classes)[faces.labels]
     rows, loss_weights = np.arange(len(faces)), np.ones(len(faces))
     if way == "weighted loss, root of the rarity":
-        loss_weights = weights
+        loss_weights = class_weights(faces.labels, classes)[faces.labels]
     elif way == "weighted loss, full rarity":
-        loss_weights = full / full.mean()
+        loss_weights = rarity / rarity.mean()
+    model = head(features.shape[1], classes, focal=2 if way == "focal loss" else 0)
     rng = np.random.default_rng(seed)
     for _ in range(EPOCHS):
         if way == "balanced sampling":
-            rows = rng.choice(len(faces), len(faces), p=full / full.sum())
+            rows = rng.choice(len(faces), len(faces), p=rarity / rarity.sum())
         model.fit(features[rows], targets[rows], sample_weight=loss_weights[rows], batch_size=256, verbose=0)
     return model
 
@@ -92,7 +91,7 @@ def main() -> None:
     for way in WAYS:
         reports = []
         for seed in range(config.SEED, config.SEED + SEEDS):
-            last = learn(way, network, features["train"], splits.train, targets, seed)
+            last = learn(way, features["train"], splits.train, targets, seed)
             probs = last.predict(features["test"], batch_size=1024, verbose=0)
             reports.append(evaluate(probs, splits.test.labels, splits.classes))
         rows[way] = summary(reports)
