@@ -33,7 +33,7 @@ START = training.Recipe(
     label_smoothing=0,
     patience=1000,
 )
-RESIDUAL = {"network": "resnet", "squeeze": False, "learning_rate": 0.1}
+RESIDUAL = {"network": "resnet", "squeeze": False}
 CHANGES = {
     "start: VGG with flips": {},
     "no flips": {"augmentation": None},

@@ -7,6 +7,7 @@ the side-cars. Taught in notebook 03.
 import csv
 import json
 import os
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -137,13 +138,24 @@ def _other_protocols(path: Path, splits: FaceSplits) -> dict[str, dict]:
 
 
 def _ensemble(paths: list[Path], splits: FaceSplits) -> dict:
-    """The mean of the networks' answers, with flips."""
-    answers = [Recogniser(path) for path in paths]
-    reports = {"members": [path.stem for path in paths]}
-    for name, part in (("val", splits.val), ("test_flip", splits.test)):
-        mean = np.mean([recogniser.predict(part.images, flip=True) for recogniser in answers], axis=0)
-        reports[name] = evaluate(mean, part.labels, splits.classes, duplicated(part, splits.train))
-    return reports
+    """The mean answer, with flips, of those networks that are best together on val."""
+    parts = {"val": splits.val, "test_flip": splits.test}
+    networks = {path.stem: Recogniser(path) for path in paths}
+    answers = {
+        name: {network: recogniser.predict(part.images, flip=True) for network, recogniser in networks.items()}
+        for name, part in parts.items()
+    }
+
+    def mean(team: tuple[str, ...], part: str) -> np.ndarray:
+        return np.mean([answers[part][name] for name in team], axis=0)
+
+    teams = [team for size in range(2, len(networks) + 1) for team in combinations(networks, size)]
+    best = max(teams, key=lambda team: (mean(team, "val").argmax(1) == splits.val.labels).sum())
+    reports = {
+        name: evaluate(mean(best, name), part.labels, splits.classes, duplicated(part, splits.train))
+        for name, part in parts.items()
+    }
+    return {"members": [*best], "chosen": "on val, with flips"} | reports
 
 
 def _ladder(splits: FaceSplits) -> dict:
