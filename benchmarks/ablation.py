@@ -33,7 +33,7 @@ START = training.Recipe(
     label_smoothing=0,
     patience=1000,
 )
-RESIDUAL = {"network": "resnet", "squeeze": False}
+RESIDUAL = {"network": "resnet", "squeeze": False, "learning_rate": 0.1}
 CHANGES = {
     "start: VGG with flips": {},
     "no flips": {"augmentation": None},
@@ -42,13 +42,12 @@ CHANGES = {
     "no batch normalisation": {"normalise": False},
     "label smoothing 0.1": {"label_smoothing": 0.1},
     "mixup 0.2": {"mixup": 0.2},
-    "residual": RESIDUAL,
-    "residual, squeeze-and-excitation": RESIDUAL | {"squeeze": True},
+    "residual, rate 0.1": RESIDUAL,
+    "the same with squeeze-and-excitation": RESIDUAL | {"squeeze": True},
     "three times the epochs": {"epochs": 3},
     "FER+ votes as targets": {"votes": True},
     "averaged weights": {"ema": 0.99},
     "rate falls on plateaus": {"schedule": "plateau"},
-    "residual, s.-and-e., stochastic depth": RESIDUAL | {"squeeze": True, "stochastic_depth": 0.2},
 }
 """What is changed in :data:`START`; ``epochs`` multiplies."""
 
