@@ -12,6 +12,7 @@ import zipfile
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from fernb import config
@@ -52,6 +53,15 @@ def reachable(*extras: str) -> set[str]:
             if applies(found, extra):
                 waiting += [(canonicalize_name(found.name), e) for e in ("", *found.extras)]
     return {name for name, _ in seen}
+
+
+@pinned_versions_only
+@pytest.mark.parametrize("python", ["3.11.2", "3.12.3", "3.13.0"])  # Debian 12, Ubuntu 24.04, the newest's first
+def test_pinned_versions_install_on_the_pythons_that_people_have(python):
+    pinned = {canonicalize_name(name) for name in constraints()}
+    for package in importlib.metadata.distributions():
+        if canonicalize_name(package.name) in pinned and (wanted := package.metadata["Requires-Python"]):
+            assert SpecifierSet(wanted).contains(python), f"{package.name} {package.version} needs Python {wanted}"
 
 
 def test_constraints_are_exact_versions():
