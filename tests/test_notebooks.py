@@ -223,6 +223,10 @@ def put(number: int, source: str):
     return lambda notebook: notebook.cells[number].update(source=source)
 
 
+ROOTS = ("home", "root", "work", "tmp", "Users", "mnt", "usr", "opt", "var")
+"""Where machines keep people's files: a path under any of them must be found out."""
+
+
 def test_a_good_notebook_passes():
     assert list(problems(PATH, good())) == []
 
@@ -248,9 +252,9 @@ def test_a_good_notebook_passes():
         (add("%pip install fernb"), "installing"),
         (add("!pip install fernb"), "installing"),
         (add("# NBVAL_SKIP\nx = 1"), "tags"),
-        (add("read('/home/me/fer2013.csv')"), "absolute"),
+        *((add(f"read('/{root}/me/fer2013.csv')"), "absolute") for root in ROOTS),
         (add(r"read('C:\\faces')"), "absolute"),
-        (add("x", outputs=[new_output("stream", name="stdout", text="wrote /home/ada/out\n")]), "absolute"),
+        (add("x", outputs=[new_output("stream", name="stdout", text=f"wrote /{ROOTS[0]}/ada/out\n")]), "absolute"),
         (add("x", metadata={"tags": ["nbval_skip"]}), "unknown tags"),
         (add("x", execution_count=None), "execution count None"),
         (add("x", execution_count=7), "execution count 7"),
