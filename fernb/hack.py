@@ -49,12 +49,15 @@ class Answer:
         return {"box": self.face.box, "emotion": self.emotion, "probabilities": table}
 
 
-def ask(rgb: np.ndarray, recogniser: Recogniser) -> Answer:
+def ask(rgb: np.ndarray, recogniser: Recogniser, detector: str = "auto") -> Answer:
     """Name the emotion of the largest face of a picture, as ``fernb predict`` does.
+
+    ``detector`` is that of :func:`fernb.faces.find_faces`: another one cuts the face out
+    differently, and a change that was made for the one may not fool through the other.
 
     Raises :class:`~fernb.errors.PictureError` where no face is found.
     """
-    faces = find_faces(rgb)
+    faces = find_faces(rgb, detector)
     if not faces:
         raise PictureError("there is no face in the picture, so nothing to hack; take one seen from the front.")
     return Answer(faces[0], recogniser.predict(crop_face(rgb, faces[0])[None])[0], recogniser.labels)
