@@ -152,7 +152,9 @@ class Photograph:
         self.part = rgb[rows, columns].astype(np.int16)
         self.boxes = [replace(box, x=box.x - columns.start, y=box.y - rows.start) for box in boxes]
         numbers = np.arange(self.part[..., 0].size).reshape(self.part.shape[:2])
-        self.sources = [cut_face(numbers, box, 0) for box in self.boxes]  # where each pixel of a square comes from
+        self.sources = [
+            cut_face(numbers, box, margin=0) for box in self.boxes
+        ]  # where each pixel of a square comes from
         self.targets = np.full(len(boxes), target)
         self.low = -self.part.min(2).astype(np.float32)[None]
         self.high = 255 - self.part.max(2).astype(np.float32)[None]

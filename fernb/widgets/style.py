@@ -11,7 +11,7 @@ import numpy as np
 from fernb.errors import FernbError
 from fernb.style.features import Features
 from fernb.style.transfer import Result, Step, fit, transfer_style
-from fernb.vision.images import encode
+from fernb.vision.images import encode_image
 from fernb.widgets.html import status
 
 SHOWN = 205  # pixels of each picture on the screen
@@ -63,7 +63,7 @@ class StyleExplorer(widgets.VBox):
 
     def _show(self, name: str, picture: np.ndarray) -> None:
         large = fit(picture, SHOWN)
-        self.pictures[name].value = encode(large)
+        self.pictures[name].value = encode_image(large)
 
     def _start(self, _=None) -> None:
         self._stop.clear()
