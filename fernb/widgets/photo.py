@@ -14,7 +14,7 @@ from fernb.recognition import recognise
 from fernb.vision.crop import cut_face
 from fernb.vision.detection import Detection
 from fernb.vision.images import decode_image, encode_image, put_text
-from fernb.widgets.html import LEFT, _page_size, status
+from fernb.widgets.html import LEFT, page_size, status
 
 MAX_FACES = 24  # with bars; a group picture can have a hundred
 
@@ -78,7 +78,7 @@ class PhotoUpload(widgets.VBox):
 
 def _with_boxes(rgb: np.ndarray, faces: list[Detection], names: list[str]) -> np.ndarray:
     """Return the picture at the size of a page with a numbered box on each face."""
-    out = _page_size(rgb).copy()
+    out = page_size(rgb).copy()
     zoom = out.shape[1] / rgb.shape[1]
     for i, (face, name) in enumerate(zip(faces, names, strict=True), 1):
         x, y, w, h = (round(value * zoom) for value in face.box)
