@@ -9,8 +9,8 @@ class FernbError(Exception):
     """Something that the user can mend; the message says how."""
 
     def __init__(self, message: str):
-        # file names need not be UTF-8, but every terminal, log and JSON file must be able to take the message
-        super().__init__(str(message).encode("utf-8", "backslashreplace").decode("utf-8"))
+        # names of files may hold anything; the message must be one line that every terminal and log can take
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(message)))
 
 
 class DataError(FernbError):

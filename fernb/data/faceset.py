@@ -96,7 +96,12 @@ def describe(splits: FaceSplits) -> list[str]:
 
 
 def _keys(faces: FaceSet) -> np.ndarray:
-    return np.ascontiguousarray(faces.images).reshape(len(faces), -1).view(f"V{FACE_SIDE * FACE_SIDE}").ravel()
+    return (
+        np.ascontiguousarray(faces.images)
+        .reshape(len(faces), FACE_SIDE * FACE_SIDE)
+        .view(f"V{FACE_SIDE * FACE_SIDE}")
+        .ravel()
+    )
 
 
 def duplicated(faces: FaceSet, others: FaceSet) -> np.ndarray:
