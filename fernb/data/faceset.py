@@ -52,7 +52,7 @@ class FaceSplits:
     digest: str
     classes: tuple[str, ...] = EMOTIONS
 
-    def limit(self, n_train: int | None, n_val: int | None, n_test: int | None, seed: int = config.SEED):
+    def limit(self, n_train: int | None, n_val: int | None, n_test: int | None, *, seed: int = config.SEED):
         """Return splits with at most so many faces each (None: all)."""
         return replace(
             self,
@@ -66,7 +66,7 @@ class FaceSplits:
         return {"train": self.train, "val": self.val, "test": self.test}
 
 
-def make_splits(train: FaceSet, val: FaceSet, test: FaceSet, source: str, classes=EMOTIONS) -> FaceSplits:
+def make_splits(train: FaceSet, val: FaceSet, test: FaceSet, source: str, *, classes=EMOTIONS) -> FaceSplits:
     """Return ``FaceSplits`` with the digest of the three sets filled in."""
     digest = hashlib.sha256()
     for part in (train, val, test):

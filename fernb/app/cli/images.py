@@ -90,7 +90,7 @@ def _predict_set(source: str, model: Path | None, flip: bool, subset: str | None
     if recogniser.labels != splits.classes:
         raise ModelError(f"{recogniser.path.name} knows {', '.join(recogniser.labels)}; the data have other emotions.")
     probs = recogniser.predict(splits.test.images, flip)
-    report = evaluate(probs, splits.test.labels, recogniser.labels, duplicated(splits.test, splits.train))
+    report = evaluate(probs, splits.test.labels, recogniser.labels, duplicate=duplicated(splits.test, splits.train))
     if as_json:
         click.echo(json.dumps({"data": splits.source, "model": recogniser.path.name} | report, indent=1))
     else:
