@@ -28,7 +28,7 @@ def crop_face(rgb: np.ndarray, detection: Detection, align: bool = False) -> np.
     side = max(detection.w, detection.h)
     if side < 1:
         raise ImageError(f"the face box {detection.box} is empty.")
-    centre = (detection.x + (detection.w - 1) / 2, detection.y + (detection.h - 1) / 2)
+    centre = _centre(detection)
     if align and (angle := eye_angle(detection)) is not None:
         matrix = cv2.getRotationMatrix2D(centre, angle, 1)
         grey = cv2.warpAffine(grey, matrix, grey.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
@@ -42,15 +42,39 @@ def crop_face(rgb: np.ndarray, detection: Detection, align: bool = False) -> np.
 
 def cut_face(rgb: np.ndarray, detection: Detection, margin: float = 0.3) -> np.ndarray:
     """Cut a face out for people to look at: RGB uint8 square, ``margin`` of the box added on each side."""
-    centre = (detection.x + (detection.w - 1) / 2, detection.y + (detection.h - 1) / 2)
-    return _square(rgb, centre, round(max(detection.w, detection.h) * (1 + 2 * margin)))
+    return _square(rgb, _centre(detection), round(max(detection.w, detection.h) * (1 + 2 * margin)))
+
+
+def crop_matrices(detection: Detection, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return :func:`crop_face`, without ``align``, as a linear map of grey images of ``shape`` (h, w, …).
+
+    The matrices ``rows`` float32 ``(48, h)`` and ``columns`` ``(48, w)`` make the face, up to its
+    rounding, ``rows @ grey @ columns.T``. The way back, the adjoint, carries a gradient of the
+    face, ``(48, 48)``, to the image's pixels: ``rows.T @ gradient @ columns``.
+    """
+    side = max(detection.w, detection.h)
+    how = cv2.INTER_AREA if side > FACE_SIDE else cv2.INTER_LINEAR
+    shrink = cv2.resize(np.eye(side, dtype=np.float32), (side, FACE_SIDE), interpolation=how)
+    matrices = []
+    for indices, length in zip(_square_indices(shape, _centre(detection), side), shape[:2], strict=True):
+        matrix = np.zeros((length, FACE_SIDE), np.float32)
+        np.add.at(matrix, indices, shrink.T)  # where the edge is repeated, one pixel counts several times
+        matrices.append(matrix.T)
+    return matrices[0], matrices[1]
+
+
+def _centre(detection: Detection) -> tuple[float, float]:
+    return detection.x + (detection.w - 1) / 2, detection.y + (detection.h - 1) / 2
 
 
 def _square(picture: np.ndarray, centre: tuple[float, float], side: int) -> np.ndarray:
+    return picture[np.ix_(*_square_indices(picture.shape, centre, side))]
+
+
+def _square_indices(shape: tuple[int, ...], centre: tuple[float, float], side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows and the columns of a square; outside of the picture those of its edge."""
     left, top = math.floor(centre[0] - (side - 1) / 2), math.floor(centre[1] - (side - 1) / 2)
-    rows = np.arange(top, top + side).clip(0, picture.shape[0] - 1)
-    columns = np.arange(left, left + side).clip(0, picture.shape[1] - 1)
-    return picture[np.ix_(rows, columns)]
+    return np.arange(top, top + side).clip(0, shape[0] - 1), np.arange(left, left + side).clip(0, shape[1] - 1)
 
 
 def eye_angle(detection: Detection) -> float | None:
