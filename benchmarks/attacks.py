@@ -20,7 +20,7 @@ import numpy as np
 
 import fernb
 from fernb import config
-from fernb.attacks.adversarial import GAP, Victim, fgsm, lead, measures, minimum_l2, pgd
+from fernb.attacks.adversarial import MIN_MARGIN, TargetModel, ddn, fgsm, logit_margin, measures, pgd
 from fernb.data.loading import load_faces
 from fernb.evaluation import wilson
 from fernb.files import write_json
@@ -44,7 +44,7 @@ def main() -> None:
     from fernb.networks.storage import load_model
 
     model = load_model(options.model)
-    victim, recogniser = Victim(model), Recogniser(options.model.with_suffix(".tflite"))
+    target_model, recogniser = TargetModel(model), Recogniser(options.model.with_suffix(".tflite"))
     splits = load_faces(options.data)
     faces = rightly_happy(splits.test, recogniser)
     faces = faces[np.random.default_rng(config.SEED).permutation(len(faces))[: options.bulk]]
@@ -55,8 +55,8 @@ def main() -> None:
         "hardware": "CPU, other work running beside it, so seconds are rough",
         "success": "the LiteRT copy calls the PNG read back from disk sad",
     }
-    save("bulk.json", about | {"about": "happy to sad"} | bulk(victim, recogniser, faces))
-    compare(victim, recogniser, model, faces[: options.faces], about)
+    save("bulk.json", about | {"about": "happy to sad"} | bulk(target_model, recogniser, faces))
+    compare_attacks(target_model, recogniser, model, faces[: options.faces], about)
 
 
 def rightly_happy(test, recogniser: Recogniser) -> np.ndarray:
@@ -77,16 +77,18 @@ def answers(faces: np.ndarray, recogniser: Recogniser) -> np.ndarray:
     return recogniser.predict(np.array(back))
 
 
-def bulk(victim: Victim, recogniser: Recogniser, faces: np.ndarray) -> dict:
+def bulk(target_model: TargetModel, recogniser: Recogniser, faces: np.ndarray) -> dict:
     """The share of faces that PGD and FGSM make sad within each bound."""
     rates = {}
     done = np.zeros(len(faces), bool)
     hacked = faces.copy()
     for eps in EPS:
         start = time.monotonic()
-        hacked[~done] = pgd(victim, faces[~done], SAD, eps, steps=40, until=5 * GAP)  # a narrower bound holds here too
+        hacked[~done] = pgd(
+            target_model, faces[~done], targets=SAD, eps=eps, steps=40, until=5 * MIN_MARGIN
+        )  # a narrower bound holds here too
         done = answers(hacked, recogniser).argmax(1) == SAD
-        once = answers(fgsm(victim, faces, SAD, eps), recogniser).argmax(1) == SAD
+        once = answers(fgsm(target_model, faces, targets=SAD, eps=eps), recogniser).argmax(1) == SAD
         rates[str(eps)] = {
             "pgd": rate(done),
             "fgsm": rate(once),
@@ -101,7 +103,7 @@ def rate(success: np.ndarray) -> dict:
     return {"rate": float(success.mean()), "interval": wilson(success.sum(), len(success)), "n": len(success)}
 
 
-def compare(victim: Victim, recogniser: Recogniser, model, faces: np.ndarray, about: dict) -> None:
+def compare_attacks(target_model: TargetModel, recogniser: Recogniser, model, faces: np.ndarray, about: dict) -> None:
     """Minimum-norm attacks side by side; the file is written after each, for the slow ones may be stopped."""
     rows = {}
 
@@ -111,14 +113,14 @@ def compare(victim: Victim, recogniser: Recogniser, model, faces: np.ndarray, ab
         save("attacks.json", about | {"n": len(faces), "attacks": rows})
 
     start = time.monotonic()
-    ours = minimum_l2(victim, faces, np.full(len(faces), SAD), steps=100)
-    enter("fernb minimum_l2, 100 steps", ours, time.monotonic() - start)
+    ours = ddn(target_model, faces, targets=SAD, steps=100)
+    enter("fernb DDN, 100 steps", ours, time.monotonic() - start)
     for name, attack in foolbox_attacks().items():
         start = time.monotonic()
         exact = run_foolbox(attack, model, faces)
         seconds = time.monotonic() - start
         enter(f"{name}, rounded", round_to_grid(exact), seconds)
-        enter(f"{name}, stretched", stretched(victim, faces, exact), seconds)
+        enter(f"{name}, stretched", stretched(target_model, faces, exact), seconds)
 
 
 def foolbox_attacks() -> dict:
@@ -159,12 +161,12 @@ def round_to_grid(pictures: np.ndarray) -> np.ndarray:
     return np.rint(pictures).clip(0, 255).astype(np.uint8)
 
 
-def stretched(victim: Victim, faces: np.ndarray, exact: np.ndarray) -> np.ndarray:
+def stretched(target_model: TargetModel, faces: np.ndarray, exact: np.ndarray) -> np.ndarray:
     """The other library's change, lengthened as little as its rounding needs: a help that it does not give itself."""
     result, todo = round_to_grid(exact), np.ones(len(faces), bool)
     for factor in np.arange(1, 2, 0.01):
         tried = round_to_grid(faces[todo] + factor * (exact[todo] - faces[todo]))
-        there = lead(victim.logits(tried), np.full(len(tried), SAD)) > GAP
+        there = logit_margin(target_model.logits(tried), np.full(len(tried), SAD)) > MIN_MARGIN
         numbers = np.flatnonzero(todo)[there]
         result[numbers], todo[numbers] = tried[there], False
         if not todo.any():

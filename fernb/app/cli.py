@@ -466,13 +466,14 @@ def style(content: Path, style: str, out: Path | None, features: str, weights: P
 @click.argument("picture", type=_path)
 @click.option("--to", "emotion", required=True, help="What the network shall say, e.g. sad.")
 @click.option("--eps", type=int, default=None, help="The most by which a pixel may change, of 255. Default: the least.")
+@click.option("--model", type=_path, default=None, help="The .keras network to fool (default: the committed one).")
 @click.option("--out", type=_path, default=None, help="Default: out/hack.")
-def hack(picture: Path, emotion: str, eps: int | None, out: Path | None) -> None:
+def hack(picture: Path, emotion: str, eps: int | None, model: Path | None, out: Path | None) -> None:
     """Change PICTURE slightly so that the network sees another emotion in it."""
     from fernb.attacks.photograph import hack_file
 
     out = out or config.WORKSPACE / "out" / "hack"
-    report = hack_file(picture, emotion, out, eps, {"command": _command()})
+    report = hack_file(picture, emotion, out=out, eps=eps, model=model, how={"command": _command()})
     for when in ("before", "after"):
         answer = report[when]
         click.echo(f"{when}: {answer['emotion']} {answer['probabilities'][answer['emotion']]:.0%}")
