@@ -33,26 +33,28 @@ STEPS = (
 )
 
 
-def measure(splits, name: str, cut: str, side: int, grid: int, kind: dict, weights: str | None) -> dict:
+def measure(splits, name: str, *, layer: str, side: int, grid: int, kind: dict, weights: str | None) -> dict:
     """Fit an MLP on the features of one step; return its figures on val."""
     start = time.perf_counter()
-    backbone = pretrained("MobileNet", cut, side, weights)
+    backbone = pretrained("MobileNet", layer, side=side, weights=weights)
     cache = config.RUNS / "transfer" / "bottleneck"
-    train, val = (bottleneck.bottleneck_features(backbone, part, grid, cache) for part in (splits.train, splits.val))
+    train, val = (
+        bottleneck.bottleneck_features(backbone, part, grid=grid, cache=cache) for part in (splits.train, splits.val)
+    )
     kind = dict(kind)
     patience = kind.pop("patience")
     head = bottleneck.build_head(train.values.shape[1], 7, **kind)
-    history = bottleneck.fit_head(head, train, val, epochs=40, patience=patience)
+    history = bottleneck.fit_head(head, train, val=val, epochs=40, patience=patience)
     probs = bottleneck.answers(head, val.values)
     report = evaluate(probs, val.labels)
     counts, _ = np.histogram(probs.max(1), bins=20, range=(0, 1))
     return {
         "step": name,
-        "cut": cut,
+        "cut": layer,
         "side": side,
         "map": list(backbone.model.output.shape[1:]),
         "grid": grid,
-        **bottleneck.silence(bottleneck.answers(backbone.model, splits.val.images[:500])),
+        **bottleneck.activation_sparsity(bottleneck.answers(backbone.model, splits.val.images[:500])),
         "epochs_run": len(history["loss"]),
         "train_accuracy": history["accuracy"][-1],
         "val_accuracy": report["accuracy"],
@@ -71,7 +73,11 @@ def main() -> None:
     splits = load_faces("fer2013").limit(6000, 1500, 1)
     rows = []
     for step in STEPS:
-        rows.append(measure(splits, *step, weights))
+        rows.append(
+            measure(
+                splits, step[0], **dict(zip(("layer", "side", "grid", "kind"), step[1:], strict=True)), weights=weights
+            )
+        )
         print({key: value for key, value in rows[-1].items() if key != "confidence_histogram"}, flush=True)
     result = {
         "command": "python benchmarks/bottleneck_features.py --weights mobilenet_1_0_to_block12.weights.h5",

@@ -26,10 +26,10 @@ from fernb import EMOTIONS, config, load_faces, runtime
 from fernb.data.synthetic import draw_faces
 from fernb.files import atomic_write, write_json
 from fernb.networks.recogniser import Recogniser
-from fernb.style.features import OWN_NETWORK, Features, load_features
-from fernb.style.pictures import STYLES, draw_style
-from fernb.style.survival import compare, paint_faces
-from fernb.style.transfer import fit, save, transfer_style
+from fernb.style.features import OWN_NETWORK, FeatureExtractor, load_features
+from fernb.style.pictures import STYLES, style_image
+from fernb.style.survival import paint_faces, survival_against_noise
+from fernb.style.transfer import resize_to_fit, save, transfer_style
 from fernb.vision.crop import crop_face, cut_face
 from fernb.vision.detection import find_faces
 from fernb.vision.images import read_image, write_image
@@ -70,13 +70,13 @@ def gallery(*chosen: str) -> None:
         if chosen and style not in chosen:
             continue
         before = time.process_time()
-        result = transfer_style(_sample(content), draw_style(style), seen, **settings)
+        result = transfer_style(_sample(content), style_image(style), features=seen, **settings)
         used = {"processor_seconds": round(time.process_time() - before, 1)}
         save(result, OUT / f"{content}_{style}.jpg", content=f"{content}.jpg", style=style, **_command(), **used)
         print(content, style, f"{result.seconds:.1f} s", used, flush=True)
     made = [OUT / f"eileen_collins_{style}.jpg" for style in STYLES]
     if all(path.is_file() for path in made):
-        styles = np.hstack([fit(draw_style(style), 224) for style in STYLES])
+        styles = np.hstack([resize_to_fit(style_image(style), 224) for style in STYLES])
         write_image(OUT / "gallery.jpg", np.vstack([styles, np.hstack([read_image(path) for path in made])]))
 
 
@@ -85,7 +85,7 @@ def untrained() -> None:
     content, pictures = _sample("eileen_collins"), []
     for seed in range(8):
         seen = load_features("untrained", seed=seed)
-        pictures.append(transfer_style(content, draw_style("mosaic"), seen, size=128, steps=40).picture)
+        pictures.append(transfer_style(content, style_image("mosaic"), features=seen, size=128, steps=40).image)
         print(seed, flush=True)
     write_image(OUT / "untrained.jpg", np.vstack([np.hstack(pictures[:4]), np.hstack(pictures[4:])]))
 
@@ -97,8 +97,8 @@ def compare_features(weights: str) -> None:
     for seen in (_features("fer"), squeezenet(weights), load_features("untrained")):
         row = []
         for style in ("strokes", "mosaic", "glass", "woodcut"):
-            result = transfer_style(content, draw_style(style), seen, **settings)
-            row.append(result.picture)
+            result = transfer_style(content, style_image(style), features=seen, **settings)
+            row.append(result.image)
             told.append({"features": seen.name, "style": style})
             told[-1]["losses"] = {name: round(value, 4) for name, value in result.history[-1].items()}
             print(told[-1], flush=True)
@@ -107,7 +107,7 @@ def compare_features(weights: str) -> None:
         _write("compared.json", {**_command(), **settings, "rows": told})
 
 
-def squeezenet(weights: str) -> Features:
+def squeezenet(weights: str) -> FeatureExtractor:
     """SqueezeNet 1.1 (Iandola et al. 2016) up to its sixth fire module, from a file of Keras weights."""
     import h5py
 
@@ -131,7 +131,7 @@ def squeezenet(weights: str) -> Features:
             if number in (3, 5):
                 x = layers.AveragePooling2D(3, 2, "same")(x)
     about = f"SqueezeNet 1.1, ImageNet weights of {Path(weights).name}"
-    return Features("squeezenet", about, keras.Model(inputs, maps), "fire3", tuple(maps), colour=True)
+    return FeatureExtractor("squeezenet", about, keras.Model(inputs, maps), "fire3", tuple(maps), colour=True)
 
 
 # --- emotions ----------------------------------------------------------------------------------------
@@ -157,7 +157,9 @@ def emotion(source: str | None = None) -> None:
                 for strength in strengths:
                     painted = _kept(paint_faces, faces.images, features, style, strength)
                     row = {"features": features, "style": style, "strength": strength}
-                    row |= _rounded(compare(faces.images, painted, recogniser, faces.labels))
+                    row |= _rounded(
+                        survival_against_noise(faces.images, painted, recogniser=recogniser, labels=faces.labels)
+                    )
                     told[name]["rows"].append(row)
                     print(name, *row.values(), flush=True)
         _write("emotion.json", told)
@@ -170,7 +172,7 @@ def _kept(paint, pictures: np.ndarray, features: str, style: str, strength: floa
     path = KEPT / f"{digest}_{features}_{style}_{strength:g}.npz"
     if path.is_file():
         return np.load(path, allow_pickle=False)["painted"]
-    painted = paint(pictures, draw_style(style), _features(features), strength)
+    painted = paint(pictures, style_image(style), features=_features(features), strength=strength)
     with atomic_write(path) as temporary:
         np.savez_compressed(temporary, painted=painted)
     return painted
@@ -182,7 +184,7 @@ def photograph(recogniser: Recogniser) -> list[dict]:
     Also writes ``photograph.jpg``: a column for each style, from the top the face and what each strength makes of it.
     """
     picture = _sample("eileen_collins")
-    face = fit(cut_face(picture, find_faces(picture, detector="haar")[0], margin=0.5), 160)
+    face = resize_to_fit(cut_face(picture, find_faces(picture, detector="haar")[0], margin=0.5), 160)
     place = find_faces(face, detector="haar")[0]
     rows, sheet = [{"style": "none", "strength": 0.0, **_answer(recogniser, face, place)}], []
     for style in STYLES:
@@ -196,8 +198,10 @@ def photograph(recogniser: Recogniser) -> list[dict]:
     return rows
 
 
-def _paint_photograph(face: np.ndarray, style: np.ndarray, features: Features, strength: float) -> np.ndarray:
-    return transfer_style(face, style, features, size=max(face.shape), strength=strength, steps=60).picture
+def _paint_photograph(
+    face: np.ndarray, style: np.ndarray, *, features: FeatureExtractor, strength: float
+) -> np.ndarray:
+    return transfer_style(face, style, features=features, size=max(face.shape), strength=strength, steps=60).image
 
 
 def _answer(recogniser: Recogniser, picture: np.ndarray, place) -> dict:

@@ -349,7 +349,7 @@ def test_the_command_hacks_another_network(tmp_path):
 def test_a_network_without_its_keras_file_has_no_gradients(tmp_path, photograph):
     for name in ("student.tflite", "student.json"):
         shutil.copy(config.MODEL / name, tmp_path)
-    with pytest.raises(ModelError, match="put student.keras beside student.tflite"):
+    with pytest.raises(ModelError, match=r"put student\.keras beside student\.tflite"):
         hack.Hacker(tmp_path / "student.tflite").hack(photograph, "sad")
 
 

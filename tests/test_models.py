@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import fernb
+from fernb import config
 from fernb.errors import ModelError
 from fernb.labels import EMOTIONS, EMOTIONS_8
-from fernb.networks import architectures, storage
+from fernb.networks import architectures, saliency, storage
 
 FACES = np.random.default_rng(3).integers(0, 256, (9, 48, 48), dtype=np.uint8)
 
@@ -140,3 +141,28 @@ def test_the_committed_network():
     assert recogniser.labels == fernb.EMOTIONS and "7 emotions" in repr(recogniser)
     twin = fernb.Recogniser(recogniser.path.with_suffix(".keras"))
     np.testing.assert_allclose(recogniser.predict(FACES), twin.predict(FACES), atol=1e-3)
+
+
+# --- where a network looks ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["my_own_model", "pre_trained_model"])
+def test_saliency_of_every_committed_kind(name):
+    """The transfer network has ReLU layers where others have activations."""
+    heat = saliency.grad_cam(storage.load_model(config.MODEL / f"{name}.keras"), FACES[:2])
+    assert heat.shape == (2, 48, 48) and heat.dtype == np.float32
+    assert heat.min() >= 0 and heat.max() == pytest.approx(1, abs=0.05)
+
+
+def test_saliency_takes_the_last_rectified_maps_or_any_maps():
+    inputs = keras.Input((48, 48, 1))
+    maps = keras.layers.Conv2D(3, 3, activation="tanh", name="maps")(inputs)
+    rectified = keras.layers.Conv2D(3, 3, activation="relu", name="rectified")(maps)
+    outputs = keras.layers.Dense(2, activation="softmax")
+    pool = keras.layers.AveragePooling2D(4, name="pool")
+    assert saliency.map_layer(keras.Model(inputs, outputs(keras.layers.Flatten()(pool(rectified))))).name == "rectified"
+    tanh_only = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(maps))
+    assert saliency.map_layer(tanh_only).name == "maps"
+    flat = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(inputs)))
+    with pytest.raises(ModelError, match="no layer of maps"):
+        saliency.map_layer(flat)

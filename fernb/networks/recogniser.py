@@ -20,7 +20,7 @@ class Recogniser:
 
     ``path`` is a ``.tflite`` or ``.keras`` file made by ``fernb train`` (default: the committed
     network). Attributes: ``labels``, the emotion of each column, ``sidecar``, the JSON beside
-    the model, ``unsure_below``, the confidence below which the network was wrong more often
+    the model, ``confidence_threshold``, the confidence below which the network was wrong more often
     than right on the validation set (0 where its side-car does not say), and ``path``. With
     ``seven`` a network of FER+'s eight emotions answers with FER2013's seven: what it gives to
     contempt is shared out among them.
@@ -35,7 +35,8 @@ class Recogniser:
             raise ModelError(f"there is no model at {self.path}; `fernb train` makes one, or name another.")
         self.sidecar = read_sidecar(self.path)
         self.labels = tuple(self.sidecar["labels"])
-        self.unsure_below = float(self.sidecar.get("metrics", {}).get("unsure_below", 0.0))
+        metrics = self.sidecar.get("metrics", {})
+        self.confidence_threshold = float(metrics.get("confidence_threshold", metrics.get("unsure_below", 0.0)))
         if self.path.suffix == ".tflite":
             self._run = _litert(self.path)
         elif self.path.suffix == ".keras":
@@ -78,7 +79,7 @@ def _litert(path: Path):
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        with runtime.silent_stderr():  # LiteRT greets
+        with runtime.silent_stderr():  # LiteRT prints a line
             interpreter = Interpreter(model_path=str(path), num_threads=runtime.cores())
             interpreter.allocate_tensors()
         source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
@@ -88,7 +89,7 @@ def _litert(path: Path):
 
     def run(faces: np.ndarray) -> np.ndarray:
         nonlocal batch
-        if len(faces) != batch:  # resizing allocates anew, which is dear per frame
+        if len(faces) != batch:  # resizing allocates anew, which takes time in each frame
             interpreter.resize_tensor_input(source, faces.shape)
             interpreter.allocate_tensors()
             batch = len(faces)

@@ -23,7 +23,7 @@ class HackExplorer(widgets.VBox):
     ``hacked`` holds the face, uint8 ``(48, 48)``, and ``probs`` its probabilities.
     """
 
-    def __init__(self, faces: np.ndarray, hacker: Hacker, names: list[str] | None = None):
+    def __init__(self, faces: np.ndarray, hacker: Hacker, *, names: list[str] | None = None):
         self.faces, self.hacker = faces, hacker
         labels = hacker.recogniser.labels
         names = names or [f"face {i + 1}" for i in range(len(faces))]
