@@ -25,7 +25,7 @@ from fernb.data.loading import load_faces
 from fernb.evaluation import wilson
 from fernb.files import write_json
 from fernb.networks.recogniser import Recogniser
-from fernb.vision.crop import crop_face, whole
+from fernb.vision.crop import crop_face, whole_image
 from fernb.vision.images import read_image, write_image
 
 OUT = config.RESULTS / "hack_cnn"
@@ -73,7 +73,7 @@ def answers(faces: np.ndarray, recogniser: Recogniser) -> np.ndarray:
         for face in faces:
             write_image(path, face)
             rgb = read_image(path)
-            back.append(crop_face(rgb, whole(rgb)))
+            back.append(crop_face(rgb, whole_image(rgb)))
     return recogniser.predict(np.array(back))
 
 

@@ -1,4 +1,4 @@
-"""From an image to the emotions in it: the only place where finding, cropping and naming are joined.
+"""From an image to the emotions in it: the only place where detection, cropping and recognition are joined.
 
 Taught in notebooks 01 and 05.
 """
@@ -12,6 +12,7 @@ import numpy as np
 from fernb.config import FACE_SIDE
 from fernb.vision.crop import crop_face
 from fernb.vision.detection import Detection, find_faces
+from fernb.vision.images import to_uint8
 
 if TYPE_CHECKING:
     from fernb.networks.recogniser import Recogniser
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecognisedFace:
-    """A face and what the network says of it: probabilities float32 ``(k,)`` over ``labels``, which sum to 1.
+    """A face and what the network says of it.
 
-    ``crop`` is what the network saw, grey uint8 ``(48, 48)``.
+    ``crop`` is what the network saw, grey uint8 ``(48, 48)``; ``probabilities`` float32 ``(k,)``
+    are those of the emotions in ``labels`` and sum to 1.
     """
 
     detection: Detection
@@ -45,25 +47,27 @@ def recognise(
 ) -> list[RecognisedFace]:
     """Find the faces of an image and name their emotions, largest face first.
 
-    ``rgb`` is an image as :func:`fernb.vision.images.to_rgb` takes it; ``recogniser`` defaults to
-    the committed network; ``detector`` is one of :func:`fernb.find_faces`; ``flip`` is that of
+    ``rgb`` is an image as :func:`fernb.vision.images.to_uint8` takes it; ``recogniser`` defaults to
+    the committed network; ``detector`` is that of :func:`fernb.find_faces`, ``flip`` that of
     :meth:`fernb.Recogniser.predict`. Raises what those raise.
 
     >>> for face in fernb.recognise(fernb.read_image("data/samples/grace_hopper.jpg")):  # doctest: +SKIP
     ...     print(face.detection.box, face.emotion, round(face.confidence, 2))
     """
-    return recognise_faces(rgb, find_faces(rgb, detector), recogniser, flip=flip)
+    image = to_uint8(rgb)
+    return recognise_faces(image, find_faces(image, detector), recogniser, flip=flip)
 
 
 def recognise_faces(
     rgb: np.ndarray, faces: Sequence[Detection], recogniser: "Recogniser | None" = None, *, flip: bool = False
 ) -> list[RecognisedFace]:
-    """Name the emotions of ``faces``, found in ``rgb`` already, in their order; see :func:`recognise`."""
+    """Name the emotions of ``faces``, which were found in ``rgb`` already, in their order; see :func:`recognise`."""
     if recogniser is None:
         from fernb.networks.recogniser import Recogniser
 
         recogniser = Recogniser()
-    crops = np.array([crop_face(rgb, face) for face in faces], np.uint8).reshape(-1, FACE_SIDE, FACE_SIDE)
+    image = to_uint8(rgb)
+    crops = np.array([crop_face(image, face) for face in faces], np.uint8).reshape(-1, FACE_SIDE, FACE_SIDE)
     probabilities = recogniser.predict(crops, flip)
     return [
         RecognisedFace(face, crop, row, recogniser.labels)

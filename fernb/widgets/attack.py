@@ -10,7 +10,7 @@ import numpy as np
 from fernb.attacks.adversarial import measures, pgd
 from fernb.attacks.photograph import Hacker
 from fernb.labels import COLOURS
-from fernb.vision.images import encode
+from fernb.vision.images import encode_image
 
 ENLARGED = 240  # pixels a side of each image on the screen
 TIMES = 50  # by which the change is multiplied to be seen
@@ -73,4 +73,4 @@ def bars(probs: np.ndarray, labels: tuple[str, ...]) -> str:
 
 def _png(grey: np.ndarray) -> bytes:
     large = cv2.resize(grey, (ENLARGED, ENLARGED), interpolation=cv2.INTER_NEAREST)
-    return encode(large, ".png")
+    return encode_image(large, ".png")

@@ -11,7 +11,7 @@ import numpy as np
 from fernb.errors import FernbError
 from fernb.style.features import FeatureExtractor
 from fernb.style.transfer import Result, Step, resize_to_fit, transfer_style
-from fernb.vision.images import encode
+from fernb.vision.images import encode_image
 from fernb.widgets.html import status
 
 SHOWN = 205  # pixels of each image on the screen
@@ -68,7 +68,7 @@ class StyleExplorer(widgets.VBox):
 
     def _show(self, name: str, image: np.ndarray) -> None:
         large = resize_to_fit(image, SHOWN)
-        self.images[name].value = encode(large)
+        self.images[name].value = encode_image(large)
 
     def _start(self, _=None) -> None:
         self._stop.clear()

@@ -39,7 +39,7 @@ def import_(path: Path, out: Path | None, votes: Path | None, skip_bad_rows: boo
         click.echo(f"\r{rows:,} rows", err=True, nl=False)
 
     try:
-        report = import_data(path, out, votes, skip_bad_rows, progress)
+        report = import_data(path, out, votes=votes, skip_bad_rows=skip_bad_rows, progress=progress)
     finally:
         click.echo("", err=True)
     click.echo("\n".join(report.lines()))
