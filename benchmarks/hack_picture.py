@@ -1,6 +1,6 @@
 """The photograph in ``results/hack_cnn``: one that the network is sure is happy, and its hacked copy that is sad.
 
-    python benchmarks/hack_picture.py
+    python benchmarks/hack_picture.py [--out FOLDER]
 
 Tries the happy photograph of ``data/samples`` whole, cut to head and shoulders, and mirrored, and
 takes the first that the network calls happy with more than 90 % through each detector. With
@@ -11,7 +11,9 @@ takes the first that the network calls happy with more than 90 % through each de
 import tempfile
 from pathlib import Path
 
+import click
 import numpy as np
+from _common import out_option
 
 from fernb import config
 from fernb.attacks.photograph import Hacker, hack_file
@@ -23,14 +25,16 @@ SOURCE = "eileen_collins.jpg"  # NASA, public domain: data/README.md
 VIEWS = {"whole": np.s_[:, :], "head and shoulders": np.s_[:300, 60:360]}
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@out_option(OUT)
+def main(out: Path) -> None:
     name, rgb, share = pick(Hacker())
     print(f"{name}: happy {share:.1%}" + ("" if share > SURE else "; none is above 90 %"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / SOURCE.replace(".jpg", ".png")
         write_image(path, rgb)
         how = {"command": "python benchmarks/hack_picture.py", "photograph_from": f"data/samples/{SOURCE}, {name}"}
-        told = hack_file(path, "sad", out=OUT, how=how)
+        told = hack_file(path, "sad", out=out, how=how)
     for detector, answers in told["detectors"].items():
         print(f"{detector}: {answers['after']['emotion']} {answers['after']['probabilities']['sad']:.1%}")
     print(told["photograph"])

@@ -1,20 +1,20 @@
 """How far hacked faces carry, what survives, and what defences cost and bring.
 
     python benchmarks/robustness.py [--data DATA] [--faces 100] [--train 4000] [--other FILE.keras ...]
+        [--out FILE]
 
 Hacked faces are shown to the transfer network too (do they carry over?); ``--other`` names further
 networks to show them to. A copy of the network is trained on for two epochs with attacked faces.
 Needs FER2013; writes ``results/hack_cnn/robustness.json``. Some 6 minutes of one CPU core.
 """
 
-import argparse
-import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import numpy as np
-from attacks import HAPPY, SAD, rate, rightly_happy, save
+from _common import DATA, about, out_option
+from attacks import HAPPY, SAD, rate, rightly_happy
 from scipy.stats import mannwhitneyu
 
 import fernb
@@ -41,6 +41,7 @@ from fernb.attacks.defences import (
 from fernb.data.faceset import FaceSet
 from fernb.data.loading import load_faces
 from fernb.evaluation import wilson
+from fernb.files import write_json
 from fernb.networks.recogniser import Recogniser
 
 TRANSFER = config.MODEL / "pre_trained_model.keras"
@@ -56,34 +57,29 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="fer2013")
-    parser.add_argument("--model", type=Path, default=config.DEFAULT_MODEL.with_suffix(".keras"))
-    parser.add_argument("--faces", type=int, default=100)
-    parser.add_argument("--train", type=int, default=4000)
-    parser.add_argument("--other", type=Path, action="append", default=[])
-    options = parser.parse_args()
+@click.command(help=__doc__)
+@DATA
+@click.option("--model", type=click.Path(path_type=Path), default=config.DEFAULT_MODEL.with_suffix(".keras"))
+@click.option("--faces", "n_faces", type=int, default=100, show_default=True)
+@click.option("--train", "n_train", type=int, default=4000, show_default=True, help="Faces to train and search on.")
+@click.option("--other", "others", type=click.Path(path_type=Path), multiple=True, help="A further network to fool.")
+@out_option(config.RESULTS / "hack_cnn" / "robustness.json")
+def main(source: str, model: Path, n_faces: int, n_train: int, others: tuple[Path, ...], out: Path) -> None:
     fernb.setup(tf=True)
     from fernb.networks.storage import load_model
 
-    target_model, recogniser = TargetModel(load_model(options.model)), Recogniser(options.model.with_suffix(".tflite"))
-    splits = load_faces(options.data)
+    target_model, recogniser = TargetModel(load_model(model)), Recogniser(model.with_suffix(".tflite"))
+    splits = load_faces(source)
     rng = np.random.default_rng(config.SEED)
     happy = rightly_happy(splits.test, recogniser)
-    faces = happy[rng.permutation(len(happy))[: options.faces]]
-    some = splits.train.take(rng.permutation(len(splits.train))[: options.train])
-    result = {
-        "command": shlex.join(["python", "benchmarks/robustness.py", *sys.argv[1:]]),
-        "data": {"source": splits.source, "digest": splits.digest, "part": "PrivateTest"},
-        "network": options.model.name,
-        "n": len(faces),
-    }
+    faces = happy[rng.permutation(len(happy))[:n_faces]]
+    some = splits.train.take(rng.permutation(len(splits.train))[:n_train])
+    result = about(splits) | {"part": "PrivateTest", "network": model.name, "n": len(faces)}
 
     def enter(key: str, value: dict) -> None:
         result[key] = value
         print(key, value, flush=True)
-        save("robustness.json", result)
+        write_json(out, result)
 
     hacked = {
         "PGD, 4/255": pgd(target_model, faces, targets=SAD, eps=4),
@@ -94,10 +90,10 @@ def main() -> None:
     enter("defences_not_adapted_to", defences(recogniser, splits.test.take(np.arange(500)), faces, hacked))
     enter("universal", universal_rates(target_model, recogniser, some, happy))
     enter("sticker", patch_rates(target_model, recogniser, some, happy))
-    others = {"the transfer network of notebook 4": load_model(TRANSFER)}
-    others |= {path.stem: load_model(path) for path in options.other}
-    enter("carries_over", {name: carried(TargetModel(other), faces, hacked) for name, other in others.items()})
-    enter("adversarial_training", hardened(load_model(options.model), some, splits.test))
+    networks = {"the transfer network of notebook 4": load_model(TRANSFER)}
+    networks |= {path.stem: load_model(path) for path in others}
+    enter("carries_over", {name: carried(TargetModel(other), faces, hacked) for name, other in networks.items()})
+    enter("adversarial_training", hardened(load_model(model), some, splits.test))
 
 
 def survival(predict, hacked: np.ndarray) -> dict:

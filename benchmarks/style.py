@@ -14,15 +14,16 @@ the same command asks that one in seconds. After a change to how faces are paint
 import functools
 import hashlib
 import json
-import sys
 import time
 from pathlib import Path
 
+import click
 import keras
 import numpy as np
+from _common import about
 from keras import layers, ops
 
-from fernb import EMOTIONS, config, load_faces, runtime
+from fernb import EMOTIONS, config, load_faces
 from fernb.data.synthetic import draw_faces
 from fernb.files import atomic_write, write_json
 from fernb.networks.recogniser import Recogniser
@@ -45,9 +46,9 @@ GALLERY = [("eileen_collins", style, {}) for style in STYLES] + [
 ]
 
 
-def _command() -> dict:
-    words = [Path(word).name for word in sys.argv[1:]]  # no folders of this machine
-    return {"command": " ".join(["python benchmarks/style.py", *words]), "hardware": f"{runtime.cores()} CPU cores"}
+@click.group(help=__doc__)
+def main() -> None:
+    pass
 
 
 def _write(name: str, told: dict) -> None:
@@ -64,7 +65,9 @@ def _sample(name: str) -> np.ndarray:
 # --- pictures ----------------------------------------------------------------------------------------
 
 
-def gallery(*chosen: str) -> None:
+@main.command()
+@click.argument("chosen", nargs=-1)
+def gallery(chosen: tuple[str, ...]) -> None:
     seen = _features("fer")
     for content, style, settings in GALLERY:
         if chosen and style not in chosen:
@@ -72,7 +75,7 @@ def gallery(*chosen: str) -> None:
         before = time.process_time()
         result = transfer_style(_sample(content), style_image(style), features=seen, **settings)
         used = {"processor_seconds": round(time.process_time() - before, 1)}
-        save(result, OUT / f"{content}_{style}.jpg", content=f"{content}.jpg", style=style, **_command(), **used)
+        save(result, OUT / f"{content}_{style}.jpg", content=f"{content}.jpg", style=style, **about(), **used)
         print(content, style, f"{result.seconds:.1f} s", used, flush=True)
     made = [OUT / f"eileen_collins_{style}.jpg" for style in STYLES]
     if all(path.is_file() for path in made):
@@ -80,6 +83,7 @@ def gallery(*chosen: str) -> None:
         write_image(OUT / "gallery.jpg", np.vstack([styles, np.hstack([read_image(path) for path in made])]))
 
 
+@main.command()
 def untrained() -> None:
     """Seeds 0 to 3 above, 4 to 7 below."""
     content, pictures = _sample("eileen_collins"), []
@@ -90,6 +94,8 @@ def untrained() -> None:
     write_image(OUT / "untrained.jpg", np.vstack([np.hstack(pictures[:4]), np.hstack(pictures[4:])]))
 
 
+@main.command("compare")
+@click.argument("weights")
 def compare_features(weights: str) -> None:
     """Rows: the project's own features, SqueezeNet's, untrained ones. Columns: the styles."""
     content, rows, told = _sample("eileen_collins"), [], []
@@ -104,7 +110,7 @@ def compare_features(weights: str) -> None:
             print(told[-1], flush=True)
         rows.append(np.hstack(row))
         write_image(OUT / "compared.jpg", np.vstack(rows))
-        _write("compared.json", {**_command(), **settings, "rows": told})
+        _write("compared.json", {**about(), **settings, "rows": told})
 
 
 def squeezenet(weights: str) -> FeatureExtractor:
@@ -137,10 +143,12 @@ def squeezenet(weights: str) -> FeatureExtractor:
 # --- emotions ----------------------------------------------------------------------------------------
 
 
-def emotion(source: str | None = None) -> None:
+@main.command()
+@click.argument("source", required=False)
+def emotion(source: str | None) -> None:
     recogniser = Recogniser(seven=True)
     told = {
-        **_command(),
+        **about(),
         "network": {key: recogniser.sidecar[key] for key in ("made", "parameters")},
         "about": "same: share of faces whose predicted emotion is the same after painting, 95 % Wilson interval; "
         "noise: that share where Gaussian noise of the same size takes the place of the style",
@@ -218,6 +226,8 @@ def _rounded(told: dict) -> dict:
 # --- features ----------------------------------------------------------------------------------------
 
 
+@main.command()
+@click.argument("network")
 def features(network: str) -> None:
     """Keep the first three blocks of a network that ``fernb train --recipe vgg`` made."""
     whole = keras.models.load_model(network, compile=False)
@@ -225,12 +235,8 @@ def features(network: str) -> None:
     with atomic_write(OWN_NETWORK) as temporary:
         part.save(temporary)
     made = json.loads(Path(network).with_suffix(".json").read_text())["made"]
-    _write("features.json", {**_command(), "network": made, "parameters": part.count_params()})
+    _write("features.json", {**about(), "network": made, "parameters": part.count_params()})
 
 
 if __name__ == "__main__":
-    commands = {"gallery": gallery, "untrained": untrained, "compare": compare_features, "emotion": emotion}
-    commands["features"] = features
-    if len(sys.argv) < 2 or sys.argv[1] not in commands:
-        sys.exit(__doc__)
-    commands[sys.argv[1]](*sys.argv[2:])
+    main()

@@ -1,12 +1,14 @@
 """Draw the style images of ``data/samples/styles``, so that their licence is the project's own.
 
-    python tools/make_styles.py
+    python tools/make_styles.py [--out FOLDER]
 
 Each is drawn from a seed and comes out the same on each machine with the same OpenCV.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 from scipy.spatial import cKDTree
@@ -118,9 +120,11 @@ def draw_style(name: str, size: int = SIZE) -> np.ndarray:
     return np.clip(image + 0.5, 0, 255).astype(np.uint8)
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@click.option("--out", type=click.Path(path_type=Path), default=FOLDER, help="Default: data/samples/styles.")
+def main(out: Path) -> None:
     for name in STYLES:
-        write_image(FOLDER / f"{name}.jpg", draw_style(name))
+        write_image(out / f"{name}.jpg", draw_style(name))
 
 
 if __name__ == "__main__":
