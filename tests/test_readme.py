@@ -75,10 +75,10 @@ def test_the_extras_exist():
 
 
 def test_every_figure_is_as_its_file_has_it():
-    spec = importlib.util.spec_from_file_location("readme_numbers", ROOT / "benchmarks" / "readme_numbers.py")
+    spec = importlib.util.spec_from_file_location("readme_numbers", ROOT / "tools" / "readme_numbers.py")
     numbers = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(numbers)
-    assert numbers.filled(README) == README, "run `python benchmarks/readme_numbers.py`"
+    assert numbers.filled(README) == README, "run `python tools/readme_numbers.py`"
 
 
 # --- in a scratch copy ---------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
-"""Put the figures of the JSON files in results/ into the README: ``python benchmarks/readme_numbers.py``.
+"""Put the figures of the JSON files in results/ into the README.
+
+    python tools/readme_numbers.py
 
 In the README a figure stands between comments, ``<!-- FILE KEY.KEY FORMAT -->66.31%<!-- -->``;
 FILE is a path in results/ without its ``.json``.
@@ -7,6 +9,8 @@ FILE is a path in results/ without its ``.json``.
 import functools
 import json
 import re
+
+import click
 
 from fernb import config
 from fernb.files import write_text
@@ -27,6 +31,7 @@ def filled(text: str) -> str:
     return FIGURE.sub(figure, text)
 
 
+@click.command(help=__doc__)
 def main() -> None:
     write_text(README, filled(README.read_text(encoding="utf-8")))
 
