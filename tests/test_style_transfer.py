@@ -381,6 +381,31 @@ def test_command_with_a_tiny_style(tmp_path, side):
     assert not (tmp_path / "a.png").exists()
 
 
+def test_command_never_writes_over_its_own_input(tmp_path):
+    own = tmp_path / "own.jpg"
+    write_image(own, drawn("glass", 64))
+    kept = own.read_bytes()
+    (tmp_path / "link.jpg").symlink_to(own)
+    own.with_suffix(".json").write_text("{}")  # a note of mine
+    for words in (
+        (own, "dots", "--out", own),
+        (config.SAMPLES / "flower.jpg", own, "--out", own),
+        (own, "dots", "--out", tmp_path / "link.jpg"),
+        (own, "dots", "--out", tmp_path / "sub" / ".." / "own.jpg"),
+    ):
+        done = style(*words, "--size", 32, "--steps", 1)
+        assert done.exit_code == 1 and "would be overwritten" in done.output, words
+    assert own.read_bytes() == kept and own.with_suffix(".json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("words", [("--strength", "nan"), ("--smooth", "inf"), ("--size", "3"), ("--steps", "0")])
+def test_settings_that_are_no_amounts_are_told_before_the_work(words, tmp_path, monkeypatch):
+    monkeypatch.setattr(style_features, "load_features", lambda *_: pytest.fail("the network was loaded"))
+    done = style(config.SAMPLES / "flower.jpg", "dots", "--out", tmp_path / "a.png", *words)
+    assert done.exit_code != 0 and words[0].lstrip("-") in done.output and "Traceback" not in done.output
+    assert not list(tmp_path.iterdir())
+
+
 def test_ctrl_c_keeps_the_picture(tmp_path, monkeypatch):
     def interrupted(*pictures, progress, **settings):
         def and_stop(step):
