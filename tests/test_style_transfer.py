@@ -135,6 +135,9 @@ def test_transfer_lowers_the_loss(untrained, pictures, optimiser):
     assert result.image.shape == (40, 48, 3) and result.image.dtype == np.uint8
     assert result.history[-1]["style"] < 0.7 * result.history[0]["style"]
     assert 1 <= len(result.history) <= 12 and not result.stopped
+    evaluations = [step["evaluations"] for step in result.history]
+    assert evaluations == sorted(evaluations) and evaluations[-1] >= len(evaluations)
+    assert (evaluations == list(range(1, len(evaluations) + 1))) or optimiser == "lbfgs"
 
 
 def test_same_call_same_picture(untrained, pictures):
@@ -353,6 +356,7 @@ def test_command(tmp_path):
     assert read_image(out).shape[1] == 32
     told = json.loads(out.with_suffix(".json").read_text())
     assert told["content"] == "flower.jpg" and told["style"] == "mosaic" and told["steps_done"] == 2
+    assert told["gradient_evaluations"] >= 2 and "evaluations" not in told["losses"]
     assert "features: " in done.output and "emotion network" in done.output
 
 
