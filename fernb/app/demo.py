@@ -87,7 +87,7 @@ def _timeline(path: Path, kept: list, labels: tuple[str, ...], truth: list) -> N
     own = [(time_s, reading.smoothed) for time_s, reading, _ in kept if reading.track == person]
     times, probs = zip(*own, strict=True)
     ax = Figure(figsize=(10, 3.2), dpi=plots.DPI, layout="constrained").subplots()  # no window, nothing to close
-    plots.timeline(times, np.array(probs), labels, truth, f"person {person}", ax)
+    plots.timeline(times, np.array(probs), classes=labels, truth=truth, title=f"person {person}", ax=ax)
     with atomic_write(path) as temporary:
         ax.figure.savefig(temporary)
 

@@ -21,10 +21,10 @@ FIRST_TUNED = {"MobileNet": "conv_dw_3", "VGG16": "block4_conv1", "ResNet50": "c
 """Fine-tuning leaves everything before this layer as it was; of other backbones it tunes all."""
 
 
-def unfreeze(model: keras.Model, first: str | None, norm: bool = False) -> None:
+def unfreeze(model: keras.Model, first: str | None, *, norm: bool = False) -> None:
     """Let ``model`` learn from the layer ``first`` on (None: all of it), its batch normalisation only with ``norm``.
 
-    Frozen normalisation keeps its old means: a few batches of new pictures would spoil what
+    Frozen normalisation keeps its old means: a few batches of new images would spoil what
     the layers after it were trained on. In Keras ``trainable = False`` does that.
     """
     on = first is None
@@ -33,7 +33,7 @@ def unfreeze(model: keras.Model, first: str | None, norm: bool = False) -> None:
         is_norm = isinstance(layer, layers.BatchNormalization)
         layer.trainable = on and (norm or not is_norm)
         if is_norm and layer.trainable:
-            layer.momentum = 0.95  # Keras's 0.99 would still remember the old pictures after some hundred batches
+            layer.momentum = 0.95  # Keras's 0.99 would still remember the old images after some hundred batches
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class FineTuning(Recipe):
         """Load the network and unfreeze its upper layers."""
         model = load_model(self.start)
         model = _fused(model) if self.norm else model
-        unfreeze(model, self.first, self.norm)
+        unfreeze(model, self.first, norm=self.norm)
         return model
 
     def optimizer(self) -> keras.optimizers.Optimizer:
@@ -73,9 +73,9 @@ def tuning(backbone: Backbone, **changes) -> FineTuning:
     """Return the recipe that suits ``backbone``, with fields replaced by ``changes``.
 
     A network that has seen faces keeps its normalisation as it was. One of ImageNet must learn
-    it anew: MobileNet has filters that were silent there, and frozen normalisation enlarges
-    them thirtyfold when they wake up. Where it is frozen, or there is none (VGG16), nothing holds
-    large steps back; the steps are smallest for the own network, whose weights decay has kept small.
+    it anew: MobileNet has filters that never answered there, and frozen normalisation enlarges
+    them thirtyfold when they begin to. Where it is frozen, or there is none (VGG16), nothing holds
+    large steps back; they are smallest for the own network, whose weights were kept small by decay.
     """
     has_norm = any(isinstance(layer, layers.BatchNormalization) for layer in backbone.model.layers)
     norm = has_norm and backbone.name != OWN
@@ -104,12 +104,13 @@ def _fused(model: keras.Model) -> keras.Model:
 def fine_tune(
     backbone: Backbone,
     head: keras.Model,
+    *,
     splits: FaceSplits,
     run: Path,
     recipe: FineTuning | None = None,
     seed: int = SEED,
     resume: bool = False,
-    report: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> tuple[keras.Model, dict[str, list[float]], FineTuning]:
     """Tune the upper layers of ``backbone`` under the fitted ``head``; the epoch is chosen on ``splits.val``.
 
@@ -123,5 +124,5 @@ def fine_tune(
         with atomic_write(start) as temporary:
             attach(backbone, head).save(temporary)
     recipe = replace(recipe, start=start)
-    model, history = train(splits, recipe, run, seed, resume, report=report)
+    model, history = train(splits, recipe, run, seed, resume, report=log)
     return model, history, recipe

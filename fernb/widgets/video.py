@@ -88,7 +88,9 @@ class VideoExplorer(widgets.VBox):
         self._cost.value = status(f"Label changes a minute: {raw:.0f} raw, {flicker(times, show(probs)):.0f} smoothed.")
         figure = Figure(figsize=(8, 2.8), dpi=90, layout="constrained")
         canvas = FigureCanvasAgg(figure)
-        ax = plots.timeline(times, probs, self.labels, title=f"person {self.person.value}", ax=figure.subplots())
+        ax = plots.timeline(
+            times, probs, classes=self.labels, title=f"person {self.person.value}", ax=figure.subplots()
+        )
         canvas.draw()
         self._drawn = np.asarray(canvas.buffer_rgba())[..., :3].copy()
         span, (bottom, top) = ax.get_xlim(), ax.get_window_extent().intervaly

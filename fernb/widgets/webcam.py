@@ -90,7 +90,7 @@ class Webcam(anywidget.AnyWidget):
 
     def __init__(self, recogniser: Recogniser | None = None, detector: str = "auto", width: int = WIDTH):
         recogniser = recogniser or Recogniser()
-        start = Settings(unsure_below=getattr(recogniser, "unsure_below", 0.0))
+        start = Settings(unsure_below=getattr(recogniser, "confidence_threshold", 0.0))
         super().__init__(
             labels=list(recogniser.labels),
             colours=COLOURS,

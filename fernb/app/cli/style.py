@@ -37,9 +37,14 @@ def style(content: Path, style: str, out: Path | None, features: str, weights: P
     out = out or config.WORKSPACE / "out" / "style" / f"{content.stem}_{Path(style).stem}.png"
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):  # now, not after a minute of work
         raise FernbError(f"cannot write {out.name}: use a name that ends in .png or .jpg.")
-    pictures = read_image(content), style_image(style)
+    for source in (content, Path(style)):
+        if source.exists() and out.resolve() == source.resolve():
+            raise FernbError(f"{source} would be overwritten; give another --out.")
+    images = read_image(content), style_image(style)
     from fernb.style import transfer as style_transfer
     from fernb.style.features import load_features
+
+    style_transfer.check_settings(**{name: value for name, value in settings.items() if name != "keep_colour"})
 
     sees = load_features(features, weights)
     click.echo(f"features: {sees.about}")
@@ -47,7 +52,7 @@ def style(content: Path, style: str, out: Path | None, features: str, weights: P
     def progress(step) -> None:
         click.echo(f"\rstep {step.number} of {step.steps}, loss {step.losses['total']:.3f}  ", err=True, nl=False)
 
-    result = style_transfer.transfer_style(*pictures, features=sees, progress=progress, **settings)
+    result = style_transfer.transfer_style(*images, features=sees, progress=progress, **settings)
     click.echo("", err=True)
     if result.stopped:
         click.echo(f"stopped after {len(result.history)} of {settings['steps']} steps")
