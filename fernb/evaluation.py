@@ -7,6 +7,7 @@ index their columns. Arrays that do not fit together raise
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -247,7 +248,8 @@ def evaluate_network(recogniser: Recogniser, splits: FaceSplits) -> dict:
     ``unsure_below`` is fitted on val; ``ece_before`` and ``reliability_before`` are test's
     before :func:`fernb.training.publish` calibrated the network; ``test_flip`` is with flipping.
     """
-    probs, metrics = {}, {}
+    probs: dict[str, np.ndarray] = {}
+    metrics: dict[str, Any] = {}
     duplicates = {name: duplicated(part, splits.train) for name, part in (("val", splits.val), ("test", splits.test))}
     for name, part in (("val", splits.val), ("test", splits.test)):
         probs[name] = recogniser.predict(part.images)

@@ -6,6 +6,7 @@ Layouts: one CSV with ``Usage`` (``fer2013.csv``, ``icml_face_data.csv``); Kaggl
 as ``.gz``, ``.xz`` or ``.zip``. Used through :func:`fernb.load_faces` and ``fernb data import``.
 """
 
+import functools
 import io
 import re
 from collections.abc import Callable
@@ -142,7 +143,8 @@ def _read_usage_table(files: Files, tables: dict[str, str], name: str, votes: Pa
             f"{name} has no rows of {' and '.join(missing)}; get the whole file, or call one that has Training only "
             "train.csv, and its test part is cut from it."
         )
-    return make_splits(*sets, source="FER2013")
+    train, val, test = sets
+    return make_splits(train, val, test, source="FER2013")
 
 
 def _read_csv(opener: Opener, name: str, rows: _Rows, split: int | None = None) -> list[str]:
@@ -151,7 +153,7 @@ def _read_csv(opener: Opener, name: str, rows: _Rows, split: int | None = None) 
     with opener() as stream:
         for number, row in enumerate(table_rows(stream, name)):
             usages.append(row.get("usage", "").strip()[:16])
-            rows.add(number, f"{name}, row {number + 1}", lambda row=row: _face(row, split))
+            rows.add(number, f"{name}, row {number + 1}", functools.partial(_face, row, split))
     return usages
 
 
@@ -224,13 +226,13 @@ def _completed(sets: list[FaceSet], source: str) -> FaceSplits:
             said.append(name)
     if said:
         source += f", {' and '.join(said)} cut from train"
-    return make_splits(train, *held_out, source=source)
+    return make_splits(train, held_out[0], held_out[1], source=source)
 
 
 def _read_images(files: Files, names: list[str], path: Path, rows: _Rows) -> FaceSplits:
     """Read ``train/angry/Training_123.jpg`` …: the file name, else the folder, tells the split."""
     for number, name in enumerate(sorted(names, key=_natural)):
-        rows.add(number, name, lambda name=name: _image(files[name], name))
+        rows.add(number, name, functools.partial(_image, files[name], name))
     return _completed(rows.sets(path.name), "FER2013 (image folders)")
 
 

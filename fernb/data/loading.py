@@ -81,7 +81,7 @@ def save_cache(splits: FaceSplits, path: Path) -> None:
         if part.votes is not None:
             arrays[f"{name}_votes"] = part.votes
     with atomic_write(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def load_cache(path: Path) -> FaceSplits:
@@ -96,8 +96,8 @@ def load_cache(path: Path) -> FaceSplits:
             texts = {name: str(_array(archive, name, "U", ())) for name in ("format", "source", "digest")}
             if texts["format"] != _CACHE_FORMAT:
                 raise ValueError("another format")
-            parts = [_part(archive, name, f"{name}_votes" in names) for name in ("train", "val", "test")]
-            return FaceSplits(*parts, texts["source"], texts["digest"])
+            train, val, test = (_part(archive, name, f"{name}_votes" in names) for name in ("train", "val", "test"))
+            return FaceSplits(train, val, test, texts["source"], texts["digest"])
     except Exception as error:  # zipfile and NumPy raise many kinds for a damaged file
         raise DataError(f"{path} is not a whole cache of this fernb; run `fernb data import` again.") from error
 

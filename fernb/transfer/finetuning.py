@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 from keras import layers
@@ -10,6 +11,7 @@ from keras import layers
 from fernb.augmentation import Augmentation
 from fernb.config import SEED
 from fernb.data.faceset import FaceSplits
+from fernb.errors import ModelError
 from fernb.files import atomic_write
 from fernb.networks.architectures import FusedBatchNormalization
 from fernb.networks.backbones import OWN, Backbone
@@ -59,6 +61,8 @@ class FineTuning(Recipe):
 
     def build(self, classes: int) -> keras.Model:
         """Load the network and unfreeze its upper layers."""
+        if self.start is None:
+            raise ModelError("fine-tuning begins with a network; name its file.")
         model = load_model(self.start)
         model = _fused(model) if self.norm else model
         unfreeze(model, self.first, norm=self.norm)
@@ -69,7 +73,7 @@ class FineTuning(Recipe):
         return keras.optimizers.Adam(self.learning_rate, clipnorm=1.0)
 
 
-def tuning(backbone: Backbone, **changes) -> FineTuning:
+def tuning(backbone: Backbone, **changes: Any) -> FineTuning:
     """Return the recipe that suits ``backbone``, with fields replaced by ``changes``.
 
     A network that has seen faces keeps its normalisation as it was. One of ImageNet must learn
@@ -92,7 +96,7 @@ def _fused(model: keras.Model) -> keras.Model:
     """Return a copy of ``model`` with the faster batch normalisation;
     :func:`~fernb.networks.architectures.to_standard_layers` undoes it."""
 
-    def faster(layer):
+    def faster(layer: layers.Layer) -> layers.Layer:
         is_norm = isinstance(layer, layers.BatchNormalization)
         return (FusedBatchNormalization if is_norm else type(layer)).from_config(layer.get_config())
 
