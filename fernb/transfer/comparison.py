@@ -205,7 +205,9 @@ class _Bench:
 
     def row(self, probs: dict, seconds: float, parameters: int, learner: keras.Model, epochs: int) -> dict:
         val, test = self.splits.val, self.splits.test
-        figures = evaluate(probs["test"], test.labels, self.splits.classes, duplicated(test, self.splits.train))
+        figures = evaluate(
+            probs["test"], test.labels, self.splits.classes, duplicate=duplicated(test, self.splits.train)
+        )
         return {
             "parameters": parameters,
             "learnt_parameters": sum(int(np.prod(w.shape)) for w in learner.trainable_weights),
