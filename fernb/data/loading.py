@@ -28,20 +28,24 @@ HOW_TO_GET = (
 )
 
 
-def load_faces(source: str | os.PathLike = "auto") -> FaceSplits:
+def load_faces(source: str | os.PathLike = "auto", *, for_test: bool = False) -> FaceSplits:
     """Return the faces of ``source``: the only way in for data.
 
     ``"auto"`` is FER2013 where it is found (``FERNB_DATA``, else the cache of
     ``fernb data import``) and drawn faces elsewhere, and says which in one line; ``"fer2013"``
     insists on the real set; ``"synthetic"`` draws faces; anything else is a path to a file or
-    folder of any known layout, or to the cache.
+    folder of any known layout, or to the cache. ``for_test`` also takes sets without training
+    faces: folders of images, one for each emotion.
 
     Raises :class:`~fernb.errors.DataError` where there is nothing, or nothing readable.
     """
     if source == "synthetic":
         return _drawn()
     if source not in ("auto", "fer2013"):
-        return _read(Path(source))
+        splits = _read(Path(source))
+        if not (for_test or len(splits.train)):
+            raise DataError(f"{source} has no training faces; `fernb predict --data` tests a network on such a set.")
+        return splits
     found = config.data_source()
     if found is None and source == "fer2013":
         raise DataError(HOW_TO_GET)
@@ -165,6 +169,8 @@ def import_data(
     if not path.exists():
         raise DataError(f"there is no data at {path}; check the path.")
     layout = read_layout(path, Path(votes) if votes else None, skip_bad_rows=skip_bad_rows, progress=progress)
+    if not len(layout.splits.train):
+        raise DataError(f"{path} has no training faces; `fernb predict --data` tests a network on it as it is.")
     save_cache(layout.splits, out)
     return ImportReport(layout.splits, out, layout.skipped)
 
