@@ -306,7 +306,7 @@ def test_without_a_bound_the_smallest_is_taken(hacker, photograph):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((config.SAMPLES / "flower.jpg", "--to", "sad"), "there is no face in the picture"),
+        ((config.SAMPLES / "flower.jpg", "--to", "sad"), "there is no face in the image"),
         ((EILEEN, "--to", "happiness"), "the network already calls this face happy"),
         ((EILEEN, "--to", "sad", "--eps", 0), "eps is 0"),
         ((EILEEN, "--to", "sad", "--eps", 300), "eps is 300"),

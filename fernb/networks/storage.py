@@ -46,7 +46,7 @@ def save_model(model: keras.Model, path: str | os.PathLike, sidecar: dict, examp
         model.save(temporary)
     export_litert(model, path.with_suffix(".tflite"))
     if examples is not None:
-        export_litert(model, path.with_name(f"{path.stem}{INT8}.tflite"), examples)
+        export_litert(model, path.with_name(f"{path.stem}{INT8}.tflite"), examples=examples)
     sidecar = sidecar | {
         "input": "grey face, uint8 or float32 (n, 48, 48, 1) in 0..255; scaling is inside the model",
         "parameters": model.count_params(),
@@ -56,7 +56,7 @@ def save_model(model: keras.Model, path: str | os.PathLike, sidecar: dict, examp
     return path
 
 
-def export_litert(model: keras.Model, path: str | os.PathLike, examples: np.ndarray | None = None) -> None:
+def export_litert(model: keras.Model, path: str | os.PathLike, *, examples: np.ndarray | None = None) -> None:
     """Write ``model`` as a LiteRT file, for :class:`fernb.Recogniser`; needs the TensorFlow backend.
 
     Weights are float16, which halves the file and changes probabilities by less than 1e-3. With
