@@ -52,6 +52,7 @@ TAGS = {
     "nbval-ignore-output",
     "raises-exception",
 }
+
 GOALS = ("**You will learn**", "**You need**", "**You get**")
 SECTIONS = ("Setup", "Limits", "Summary", "Exercises", "Next")
 KEY_CALLS = {
