@@ -1,6 +1,7 @@
 """What makes solution notebooks, trial runs, result pictures and badges out of the lessons."""
 
 import base64
+import re
 import subprocess
 import sys
 
@@ -102,3 +103,15 @@ def test_the_site_shows_every_page_and_runs_nothing():
     index = (config.ROOT / "book" / "index.md").read_text(encoding="utf-8")
     for page in ("00_start_here", "0[1-9]*", "more/*", "solutions/*", "glossary", "TEACHING"):
         assert f"../notebooks/{page}" in index
+
+
+def test_the_glossary_is_sorted_and_explains_each_term_once():
+    text = (config.ROOT / "notebooks" / "glossary.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("- ")]
+    entries = [re.fullmatch(r"- \*\*(.+?)\*\* \(([0-9a-z, ]+)\): (.+\.)", line) for line in lines]
+    assert len(entries) > 100 and all(entries), [line for line, entry in zip(lines, entries, strict=True) if not entry]
+    words = [entry[1].casefold().replace("ε", "epsilon") for entry in entries]
+    firsts = [re.sub(r"[^a-z0-9]+", " ", word.split(",")[0]) for word in words]
+    assert firsts == sorted(firsts)
+    terms = [term.strip() for word in words for term in word.split(",")]
+    assert sorted(terms) == sorted(set(terms))
