@@ -101,12 +101,22 @@ def class_counts(splits: "FaceSplits", ax: "Axes | None" = None) -> "Axes":
 
 
 def histogram(grey: np.ndarray, ax: "Axes | None" = None) -> "Axes":
-    """Show how many pixels of a grey picture have each of the 256 levels."""
+    """Show the share of pixels of a grey image uint8 ``(h, w)`` in 32 bins of eight pixel values.
+
+    A bin far above all others, such as a black background, is cut off and its share written beside
+    it, so that the others can be seen.
+    """
     ax = _axes(ax, (4, 2.4))
-    ax.hist(grey.ravel(), bins=256, range=(0, 256), color="#34495e")
-    ax.set_xlabel("grey level (0 black, 255 white)")
-    ax.set_ylabel("pixels")
-    ax.set_xlim(0, 256)
+    share = np.bincount(grey.ravel() // 8, minlength=32) / grey.size
+    ax.bar(np.arange(0, 256, 8), share, width=8, align="edge", color="#34495e")
+    highest, second = np.argmax(share), np.sort(share)[-2]
+    if share[highest] > 2 * second > 0:
+        ax.set_ylim(0, 1.6 * second)
+        ax.annotate(
+            f"{share[highest]:.0%} (cut off)", (8 * highest + 10, 1.5 * second), va="center", fontsize=9, annotation_clip=False
+        )
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set(xlabel="pixel value (0 black, 255 white)", ylabel="share of pixels", xlim=(0, 256))
     return ax
 
 
