@@ -16,11 +16,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import Pipeline
 
-from fernb import config, load_faces
-from fernb.baseline import flatten, logistic_regression
-from fernb.data import duplicated
+from fernb import config, load_faces, runtime
+from fernb.data.faceset import duplicated
 from fernb.evaluation import evaluate, majority_class_accuracy
 from fernb.files import write_json
+from fernb.networks.baseline import flatten, logistic_regression
 
 STRENGTHS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 ITERATIONS = 200
@@ -68,7 +68,7 @@ def main() -> None:
         "class_weights": {"none": figures(best[2], rows["val"], labels["val"]), "balanced": figures(weighted, rows["val"], labels["val"])},
         "majority_class": majority_class_accuracy(splits.train.labels, splits.test.labels),
         "seconds": round(time.perf_counter() - start),
-        "hardware": f"{config.cores()} CPU cores, while another job was running",
+        "hardware": f"{runtime.cores()} CPU cores, while another job was running",
         "test": report,
     }
     write_json(config.MODEL / "baseline.json", result)
