@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 from fernb import config, load_faces, runtime
 from fernb.data.faceset import duplicated
@@ -30,7 +31,7 @@ def fit(strength: float, rows: np.ndarray, labels: np.ndarray, **options) -> Pip
     """Return fernb's logistic regression, fitted; ``options`` go to scikit-learn's ``LogisticRegression``."""
     model = logistic_regression(strength, ITERATIONS)
     model[-1].set_params(**options)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(1):  # several threads wait for one another most of the time
         warnings.simplefilter("ignore", ConvergenceWarning)  # the penalty, not the last digit, is what we choose
         return model.fit(rows, labels)
 
@@ -63,9 +64,15 @@ def main() -> None:
         "data": {"source": splits.source, "digest": splits.digest},
         "C": best[1],
         "val_accuracy": best[0],
-        "class_counts": {name: dict(zip(splits.classes, np.bincount(labels[name], minlength=7).tolist(), strict=True)) for name in labels},
+        "class_counts": {
+            name: dict(zip(splits.classes, np.bincount(numbers, minlength=7).tolist(), strict=True))
+            for name, numbers in labels.items()
+        },
         "curve": curve,
-        "class_weights": {"none": figures(best[2], rows["val"], labels["val"]), "balanced": figures(weighted, rows["val"], labels["val"])},
+        "class_weights": {
+            name: figures(model, rows["val"], labels["val"])
+            for name, model in (("none", best[2]), ("balanced", weighted))
+        },
         "majority_class": majority_class_accuracy(splits.train.labels, splits.test.labels),
         "seconds": round(time.perf_counter() - start),
         "hardware": f"{runtime.cores()} CPU cores, while another job was running",

@@ -113,7 +113,11 @@ def histogram(grey: np.ndarray, ax: "Axes | None" = None) -> "Axes":
     if share[highest] > 2 * second > 0:
         ax.set_ylim(0, 1.6 * second)
         ax.annotate(
-            f"{share[highest]:.0%} (cut off)", (8 * highest + 10, 1.5 * second), va="center", fontsize=9, annotation_clip=False
+            f"{share[highest]:.0%} (cut off)",
+            (8 * highest + 10, 1.5 * second),
+            va="center",
+            fontsize=9,
+            annotation_clip=False,
         )
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set(xlabel="pixel value (0 black, 255 white)", ylabel="share of pixels", xlim=(0, 256))
@@ -139,7 +143,7 @@ def _curves(axes: Sequence["Axes"], history: dict[str, list[float]], best_epoch:
         ax.set_ylabel(name)
         ax.grid(alpha=0.3)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes[1].yaxis.set_major_formatter(PercentFormatter(1))  # as many decimals as the ticks need
     axes[0].legend(frameon=False, fontsize=8)
 
 
@@ -190,7 +194,7 @@ def weight_maps(weights: np.ndarray, classes: Sequence[str] = EMOTIONS) -> "Figu
         shown = ax.imshow(weight, cmap="RdBu_r", vmin=-most, vmax=most)
         ax.set_title(name, fontsize=9)
         _bare(ax)
-    figure.colorbar(shown, ax=axes[0], shrink=0.8, label="weight")
+    figure.colorbar(shown, ax=axes[0], shrink=0.8, aspect=12, pad=0.01, fraction=0.03, label="weight")
     return figure
 
 

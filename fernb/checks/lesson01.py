@@ -139,5 +139,7 @@ def _lookup(answer: Callable, labels: np.ndarray, names: list[str]) -> object:
         return answer(labels.copy(), list(names))
     except TypeError as error:
         if "integer" in str(error) and "ind" in str(error):
-            raise TypeError("a list cannot be looked up with an array of labels: make it an array, np.array([…])") from error
+            raise TypeError(
+                "a list cannot be looked up with an array of labels: make it an array, np.array([…])"
+            ) from error
         raise

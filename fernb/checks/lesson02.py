@@ -17,7 +17,10 @@ def accuracy_of(answer: Callable) -> str | None:
         (60, "give the share as a number from 0 to 1, not in percent"),
         (0.4, "this is the share of wrong answers"),
         (probs.argmax(1) == labels, "this says for each sample whether it is right; take the mean of it"),
-        (probs[np.arange(5), labels].mean(), "this is the mean probability of the truth; count the right answers instead"),
+        (
+            probs[np.arange(5), labels].mean(),
+            "this is the mean probability of the truth; count the right answers instead",
+        ),
     ]
     return difference(answer(probs.copy(), labels.copy()), 0.6, mistakes)
 

@@ -38,8 +38,8 @@ print(found)
 # exercise 01.5
 def local_threshold(image, size, offset):
     """Return a black and white uint8 image: each pixel against the mean of its size × size neighbourhood."""
-    means = cv2.blur(image.astype(float), (size, size))
-    return np.where(image > means - offset, 255, 0).astype(np.uint8)
+    level = cv2.blur(image.astype(float), (size, size)) - offset
+    return np.where(image > level, 255, 0).astype(np.uint8)
 
 
 # %% 01.6
