@@ -92,7 +92,7 @@ def first_lost_angle(answer: float) -> str | None:
 def local_threshold(answer: Callable) -> str | None:
     """White where a pixel is above the mean of its neighbourhood less the offset."""
     rng = np.random.default_rng(2)
-    image = (np.linspace(20, 180, 24)[None] + 60 * rng.integers(0, 2, (18, 24))).astype(np.uint8)
+    image = (np.linspace(20, 180, 24)[None] + rng.integers(0, 60, (18, 24))).astype(np.uint8)
     size, offset = 5, 7
     means = cv2.blur(image.astype(float), (size, size))
 

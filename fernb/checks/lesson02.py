@@ -80,7 +80,7 @@ def best_rate(answer: float, descend: Callable) -> str | None:
     with np.errstate(all="ignore"):
         losses = {rate: np.nan_to_num(descend(rate, 51)[-1], nan=np.inf) for rate in (0.01, 0.1, 1, 10, 100)}
     best = min(losses, key=losses.get)
-    if answer == losses[best] or answer not in losses:
+    if answer not in losses:
         return "give the learning rate itself: 0.01, 0.1, 1, 10 or 100"
     why = "it goes down, but too slowly" if answer < best else "the steps are too large"
     return None if answer == best else f"with {answer:g} the loss after 50 steps is {losses[answer]:.2f}: {why}"
