@@ -101,26 +101,12 @@ def class_counts(splits: "FaceSplits", ax: "Axes | None" = None) -> "Axes":
 
 
 def histogram(grey: np.ndarray, ax: "Axes | None" = None) -> "Axes":
-    """Show the share of pixels of a grey image uint8 ``(h, w)`` in 32 bins of eight pixel values.
-
-    A bin far above all others, such as a black background, is cut off and its share written beside
-    it, so that the others can be seen.
-    """
+    """Show how many pixels of a grey picture have each of the 256 levels."""
     ax = _axes(ax, (4, 2.4))
-    share = np.bincount(grey.ravel() // 8, minlength=32) / grey.size
-    ax.bar(np.arange(0, 256, 8), share, width=8, align="edge", color="#34495e")
-    highest, second = np.argmax(share), np.sort(share)[-2]
-    if share[highest] > 2 * second > 0:
-        ax.set_ylim(0, 1.6 * second)
-        ax.annotate(
-            f"{share[highest]:.0%} (cut off)",
-            (8 * highest + 10, 1.5 * second),
-            va="center",
-            fontsize=9,
-            annotation_clip=False,
-        )
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set(xlabel="pixel value (0 black, 255 white)", ylabel="share of pixels", xlim=(0, 256))
+    ax.hist(grey.ravel(), bins=256, range=(0, 256), color="#34495e")
+    ax.set_xlabel("grey level (0 black, 255 white)")
+    ax.set_ylabel("pixels")
+    ax.set_xlim(0, 256)
     return ax
 
 
@@ -143,7 +129,7 @@ def _curves(axes: Sequence["Axes"], history: dict[str, list[float]], best_epoch:
         ax.set_ylabel(name)
         ax.grid(alpha=0.3)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[1].yaxis.set_major_formatter(PercentFormatter(1))  # as many decimals as the ticks need
+    axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0].legend(frameon=False, fontsize=8)
 
 
@@ -194,7 +180,7 @@ def weight_maps(weights: np.ndarray, classes: Sequence[str] = EMOTIONS) -> "Figu
         shown = ax.imshow(weight, cmap="RdBu_r", vmin=-most, vmax=most)
         ax.set_title(name, fontsize=9)
         _bare(ax)
-    figure.colorbar(shown, ax=axes[0], shrink=0.8, aspect=12, pad=0.01, fraction=0.03, label="weight")
+    figure.colorbar(shown, ax=axes[0], shrink=0.8, label="weight")
     return figure
 
 
