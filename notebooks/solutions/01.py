@@ -34,6 +34,7 @@ found = {
 first_lost_angle = min(angle for angle, boxes_found in found.items() if boxes_found == 0)
 print(found)
 
+
 # %% 01.5
 # exercise 01.5
 def local_threshold(image, size, offset):
