@@ -1,6 +1,7 @@
 """What makes solution notebooks, trial runs, result pictures and badges out of the lessons."""
 
 import base64
+import io
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import result_images
 import solutions
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from fernb import config
 
@@ -78,6 +80,16 @@ def test_the_result_picture_is_the_tagged_cells_last():
     pictures = [new_output("display_data", {"image/png": base64.b64encode(data).decode()}) for data in (b"a", b"b")]
     notebook.cells[1].update(outputs=pictures, metadata={"tags": ["result-image"]})
     assert result_images.result_image(notebook) == b"b"
+
+
+def test_a_jpeg_becomes_a_result_image_too():
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6), "red").save(file, "jpeg")
+    jpeg = new_output("display_data", {"image/jpeg": base64.b64encode(file.getvalue()).decode()})
+    notebook = lesson()
+    notebook.cells[1].update(outputs=[jpeg], metadata={"tags": ["result-image"]})
+    with Image.open(io.BytesIO(result_images.result_image(notebook))) as png:
+        assert (png.format, png.size) == ("PNG", (8, 6))
 
 
 def test_badges_replace_older_ones(tmp_path, monkeypatch):
