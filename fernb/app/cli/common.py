@@ -130,17 +130,29 @@ def command_line() -> str:
 
 
 class Progress:
-    """Says on one line of stderr how far a video is, and how long it will still take."""
+    """Says on stderr how far a video is, and how long it will still take: on one line of a terminal, else each minute.
+
+    ``done`` and ``total`` are seconds of the video.
+    """
 
     def __init__(self, name: str):
         self.name, self.start = name, time.monotonic()
+        self.terminal, self.said = sys.stderr.isatty(), 0
 
     def __call__(self, done: float, total: float) -> None:
-        left = (time.monotonic() - self.start) * (total - done) / done if done and total else 0
-        click.echo(f"\r{self.name}: {done:.1f} of {total:.1f} s, {left:.0f} s left  ", err=True, nl=False)
+        spent = time.monotonic() - self.start
+        left = spent * (total - done) / done if done and total else 0
+        line = f"{self.name}: {done:.1f} of {total:.1f} s, {left:.0f} s left"
+        if self.terminal:
+            click.echo(f"\r{line}  ", err=True, nl=False)
+        elif spent // 60 > self.said:
+            self.said = spent // 60
+            click.echo(line, err=True)
 
     def end(self) -> None:
-        click.echo("", err=True)
+        """Begin a new line after the last words."""
+        if self.terminal:
+            click.echo("", err=True)
 
 
 def short(path: Path) -> str:
