@@ -145,7 +145,7 @@ def test_commands_do_what_they_say(scratch):
         assert answer.returncode == 0, f"{command}: {answer.stderr}"
         assert answer.stdout, command
         if command == "fernb predict":
-            assert re.fullmatch(r"Accuracy on test set: \d+%", answer.stdout.splitlines()[0])
+            assert re.fullmatch(r"Accuracy on test set: \d+\.\d%", answer.stdout.splitlines()[0])
 
 
 def test_python_example_runs(scratch):

@@ -89,7 +89,7 @@ def _predict_set(source: str, model: Path | None, flip: bool, subset: str | None
 
     recogniser = Recogniser(model, seven=not subset)
     with contextlib.redirect_stdout(sys.stderr):  # the first line of the answer is the accuracy
-        splits = load_faces(source)
+        splits = load_faces(source, for_test=True)
     if subset:
         splits = ferplus_splits(splits, subset)
     report = evaluate_part(recogniser, splits, flip=flip)
