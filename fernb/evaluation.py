@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fernb.data.faceset import FaceSet, FaceSplits, duplicated
-from fernb.errors import DataError
+from fernb.errors import DataError, ModelError
 from fernb.labels import EMOTIONS
 from fernb.networks.recogniser import Recogniser
 from fernb.vision.corruptions import CORRUPTIONS, corrupt
@@ -225,19 +225,35 @@ def annotator_agreement(labels: np.ndarray, votes: np.ndarray) -> dict[str, floa
     }
 
 
+def evaluate_part(recogniser: Recogniser, splits: FaceSplits, part: str = "test", *, flip: bool = False) -> dict:
+    """Test a network on one part of a data set: the report of :func:`evaluate`, de-duplicated against train.
+
+    ``part`` is ``val`` or ``test``; ``flip`` is that of :meth:`fernb.Recogniser.predict`. Raises
+    :class:`~fernb.errors.ModelError` where the network names other emotions than the data have.
+    """
+    if recogniser.labels != splits.classes:
+        raise ModelError(
+            f"{recogniser.path.name} knows {', '.join(recogniser.labels)}; the data have other emotions: "
+            f"{', '.join(splits.classes)}."
+        )
+    faces = splits.parts()[part]
+    probs = recogniser.predict(faces.images, flip=flip)
+    return evaluate(probs, faces.labels, splits.classes, duplicate=duplicated(faces, splits.train))
+
+
 def evaluate_network(recogniser: Recogniser, splits: FaceSplits) -> dict:
-    """Return the reports of :func:`fernb.evaluation.evaluate` on val and test, with calibration.
+    """Return the reports of :func:`evaluate_part` on val and test, with calibration.
 
     ``unsure_below`` is fitted on val; ``ece_before`` and ``reliability_before`` are test's
     before :func:`fernb.training.publish` calibrated the network; ``test_flip`` is with flipping.
     """
     probs, metrics = {}, {}
+    duplicates = {name: duplicated(part, splits.train) for name, part in (("val", splits.val), ("test", splits.test))}
     for name, part in (("val", splits.val), ("test", splits.test)):
-        known = duplicated(part, splits.train)
         probs[name] = recogniser.predict(part.images)
-        metrics[name] = evaluate(probs[name], part.labels, splits.classes, duplicate=known)
+        metrics[name] = evaluate(probs[name], part.labels, splits.classes, duplicate=duplicates[name])
     flipped = recogniser.predict(splits.test.images, flip=True)
-    metrics["test_flip"] = evaluate(flipped, splits.test.labels, splits.classes, duplicate=known)
+    metrics["test_flip"] = evaluate(flipped, splits.test.labels, splits.classes, duplicate=duplicates["test"])
     metrics["unsure_below"] = fit_confidence_threshold(probs["val"], splits.val.labels)
     before = apply_temperature(probs["test"], 1 / recogniser.sidecar.get("temperature", 1))
     metrics["test"] |= {

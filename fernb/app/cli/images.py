@@ -10,7 +10,6 @@ import click
 from fernb import runtime
 from fernb.app.cli.choices import FERPLUS, one_of
 from fernb.app.cli.common import PATH, command, command_line, short
-from fernb.errors import ModelError
 
 
 @command("predict", example="fernb predict holiday.jpg")
@@ -79,10 +78,9 @@ def _report(folder: Path, source: str) -> None:
 
 
 def _predict_set(source: str, model: Path | None, flip: bool, subset: str | None, as_json: bool) -> None:
-    from fernb.data.faceset import duplicated
     from fernb.data.ferplus import ferplus_splits
     from fernb.data.loading import load_faces
-    from fernb.evaluation import evaluate, report_lines
+    from fernb.evaluation import evaluate_part, report_lines
     from fernb.networks.recogniser import Recogniser
 
     recogniser = Recogniser(model, seven=not subset)
@@ -90,10 +88,7 @@ def _predict_set(source: str, model: Path | None, flip: bool, subset: str | None
         splits = load_faces(source)
     if subset:
         splits = ferplus_splits(splits, subset)
-    if recogniser.labels != splits.classes:
-        raise ModelError(f"{recogniser.path.name} knows {', '.join(recogniser.labels)}; the data have other emotions.")
-    probs = recogniser.predict(splits.test.images, flip)
-    report = evaluate(probs, splits.test.labels, recogniser.labels, duplicate=duplicated(splits.test, splits.train))
+    report = evaluate_part(recogniser, splits, flip=flip)
     if as_json:
         click.echo(json.dumps({"data": splits.source, "model": recogniser.path.name} | report, indent=1))
     else:
