@@ -12,7 +12,10 @@ def l2_norm(norm) -> str | None:
         (5.0, "that is the length in grey levels; scale the pixels to 0..1 first"),
         (25 / 255**2, "the square root is missing"),
         (np.sqrt(((after - before) / 255.0) ** 2).sum(), "7 - 10 wrapped around in uint8: turn the images into floats"),
-        (np.sqrt((((after - before) / 255.0) ** 2).sum()), "7 - 10 wrapped around in uint8: turn the images into floats"),
+        (
+            np.sqrt((((after - before) / 255.0) ** 2).sum()),
+            "7 - 10 wrapped around in uint8: turn the images into floats",
+        ),
         (np.sqrt(25 / 255**2 / 2), "take the sum of the squares, not their mean"),
         (7 / 255, "that is the sum of the changes, the L1 norm; square them first"),
     ]
@@ -25,9 +28,15 @@ def untargeted_fgsm(attack) -> str | None:
     slope = np.array([[[0.3, -2.0], [1e-4, -0.1]]], np.float32)
     away = np.array([[[13, 0], [255, 97]]], np.float32)
     mistakes = [
-        (np.clip(images - 3 * np.sign(slope), 0, 255), "that goes down the loss of the true label, so it helps the network"),
+        (
+            np.clip(images - 3 * np.sign(slope), 0, 255),
+            "that goes down the loss of the true label, so it helps the network",
+        ),
         (images + 3 * np.sign(slope), "clip the result to 0..255: it must stay an image"),
-        (np.clip(images + 3 * slope, 0, 255), "FGSM uses the sign of the gradient, so that each pixel goes all the way"),
+        (
+            np.clip(images + 3 * slope, 0, 255),
+            "FGSM uses the sign of the gradient, so that each pixel goes all the way",
+        ),
     ]
     return difference(attack(images, np.array([3]), 3, lambda x, labels: slope), away, mistakes)
 
@@ -70,6 +79,8 @@ def hardest_target(name, share, pgd, faces, share_called) -> str | None:
         if emotion != "happy":
             shares[emotion] = share_called(np.rint(pgd(faces, np.full(len(faces), goal), 2)), goal)
     if not np.isclose(share, shares[name], atol=0.011):
-        return f"PGD at ε = 2 with the lesson's steps makes {shares[name]:.0%} of the faces {name}; you wrote {share:.0%}"
+        return (
+            f"PGD at ε = 2 with the lesson's steps makes {shares[name]:.0%} of the faces {name}; you wrote {share:.0%}"
+        )
     least = min(shares.values())
     return None if shares[name] <= least + 1e-9 else f"there is one that is reached in fewer cases than {name}"
