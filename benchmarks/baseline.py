@@ -60,7 +60,10 @@ def main(source: str, out: Path) -> None:
             best = accuracy, strength, model
     weighted = fit(best[1], rows["train"], labels["train"], class_weight="balanced")
     report = evaluate(
-        best[2].predict_proba(rows["test"]), labels["test"], splits.classes, duplicated(splits.test, splits.train)
+        best[2].predict_proba(rows["test"]),
+        labels["test"],
+        splits.classes,
+        duplicate=duplicated(splits.test, splits.train),
     )
     result = {
         "protocol": "fitted on train, C chosen on val, test looked at once",

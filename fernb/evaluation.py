@@ -7,6 +7,7 @@ index their columns. Arrays that do not fit together raise
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -56,8 +57,9 @@ def evaluate(
 
     ``duplicate`` bool ``(n,)`` marks faces that stand in the training set too; with it the
     report also has the de-duplicated score. Keys: ``n``, ``accuracy``, ``interval``,
-    ``per_class``, their ``macro`` and ``weighted`` means, ``confusion`` (rows are the truth), ``ece``, and with
-    ``duplicate`` ``accuracy_deduplicated``, ``n_deduplicated``, ``interval_deduplicated``.
+    ``per_class``, their ``macro`` (whose recall is the balanced accuracy) and ``weighted`` means,
+    ``confusion`` (rows are the truth), ``ece``, and with ``duplicate`` ``accuracy_deduplicated``,
+    ``n_deduplicated``, ``interval_deduplicated``.
     """
     from sklearn.metrics import confusion_matrix
 
@@ -87,7 +89,10 @@ def evaluate(
 
 
 def _scores(labels: np.ndarray, chosen: np.ndarray, classes: Sequence[str]) -> dict:
-    """Return precision, recall and F1 of each class, and their means: plain, and weighted by the number of faces."""
+    """Return precision, recall and F1 of each class, and their means: plain, and weighted by the number of faces.
+
+    Classes without a face in the test set have no part in the means.
+    """
     from sklearn.metrics import precision_recall_fscore_support
 
     scores = precision_recall_fscore_support(labels, chosen, labels=np.arange(len(classes)), zero_division=0)
@@ -99,17 +104,17 @@ def _scores(labels: np.ndarray, chosen: np.ndarray, classes: Sequence[str]) -> d
         },
         **{
             mean: dict(zip(names, np.average(scores[:3], axis=1, weights=by).tolist(), strict=True))
-            for mean, by in (("macro", None), ("weighted", scores[3]))
+            for mean, by in (("macro", scores[3] > 0), ("weighted", scores[3]))
         },
     }
 
 
 def report_lines(report: dict) -> list[str]:
-    """Return a report of :func:`evaluate` as text; the first line is ``Accuracy on test set: 72%``."""
+    """Return a report of :func:`evaluate` as text; the first line is ``Accuracy on test set: 72.4%``."""
     low, high = report["interval"]
     width = max(map(len, [*report["per_class"], "weighted"]))
     lines = [
-        f"Accuracy on test set: {report['accuracy']:.0%}",
+        f"Accuracy on test set: {report['accuracy']:.1%}",
         f"{report['accuracy']:.2%} of {report['n']:,} faces, 95 % interval {low:.2%} to {high:.2%} (Wilson)",
         "",
         f"{'':{width}} precision  recall      f1  faces",
@@ -117,6 +122,7 @@ def report_lines(report: dict) -> list[str]:
     for name, row in (report["per_class"] | {mean: report[mean] for mean in ("macro", "weighted")}).items():
         figures = f"{row['precision']:10.1%} {row['recall']:7.1%} {row['f1']:7.1%} {row.get('support', report['n']):6,}"
         lines.append(f"{name:{width}}{figures}")
+    lines.append(f"balanced accuracy {report['macro']['recall']:.1%}, macro F1 {report['macro']['f1']:.1%}")
     lines += [f"expected calibration error {report['ece']:.3f}", ""]
     lines.append("confusion matrix (a row for each true emotion):")
     lines.append(f"{'':{width}}" + "".join(f"{name[:8]:>9}" for name in report["per_class"]))
@@ -247,7 +253,8 @@ def evaluate_network(recogniser: Recogniser, splits: FaceSplits) -> dict:
     ``unsure_below`` is fitted on val; ``ece_before`` and ``reliability_before`` are test's
     before :func:`fernb.training.publish` calibrated the network; ``test_flip`` is with flipping.
     """
-    probs, metrics = {}, {}
+    probs: dict[str, np.ndarray] = {}
+    metrics: dict[str, Any] = {}
     duplicates = {name: duplicated(part, splits.train) for name, part in (("val", splits.val), ("test", splits.test))}
     for name, part in (("val", splits.val), ("test", splits.test)):
         probs[name] = recogniser.predict(part.images)

@@ -4,12 +4,16 @@ import contextlib
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fernb import runtime
 from fernb.app.cli.choices import FERPLUS, one_of
 from fernb.app.cli.common import PATH, command, command_line, short
+
+if TYPE_CHECKING:
+    from fernb.networks.recogniser import Recogniser
 
 
 @command("predict", example="fernb predict holiday.jpg")
@@ -53,7 +57,7 @@ def predict(
         _predict_set(source or "auto", model, flip, subset, as_json)
 
 
-def _predict_images(images: tuple[Path, ...], recogniser, as_json: bool, **options) -> None:
+def _predict_images(images: tuple[Path, ...], recogniser: "Recogniser", as_json: bool, **options: Any) -> None:
     from fernb.app.predict import failed, found_any, image_files, predict_images
 
     rows = predict_images(
@@ -85,7 +89,7 @@ def _predict_set(source: str, model: Path | None, flip: bool, subset: str | None
 
     recogniser = Recogniser(model, seven=not subset)
     with contextlib.redirect_stdout(sys.stderr):  # the first line of the answer is the accuracy
-        splits = load_faces(source)
+        splits = load_faces(source, for_test=True)
     if subset:
         splits = ferplus_splits(splits, subset)
     report = evaluate_part(recogniser, splits, flip=flip)
