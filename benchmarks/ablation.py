@@ -17,7 +17,8 @@ from pathlib import Path
 
 from fernb import config, training
 from fernb.augmentation import Augmentation
-from fernb.data import FaceSplits, load_faces
+from fernb.data.faceset import FaceSplits
+from fernb.data.loading import load_faces
 
 TABLE = config.MODEL / "ablation.csv"
 COLUMNS = ("change", "seed", "val_accuracy", "val_accuracy_flip", "epochs", "faces", "parameters", "minutes")

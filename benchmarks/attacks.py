@@ -20,13 +20,13 @@ import numpy as np
 
 import fernb
 from fernb import config
-from fernb.adversarial import GAP, Victim, fgsm, lead, measures, minimum_l2, pgd
-from fernb.data import load_faces
+from fernb.attacks.adversarial import GAP, Victim, fgsm, lead, measures, minimum_l2, pgd
+from fernb.data.loading import load_faces
 from fernb.evaluation import wilson
-from fernb.faces import crop_face, whole
 from fernb.files import write_json
-from fernb.images import read_picture, write_picture
-from fernb.recogniser import Recogniser
+from fernb.networks.recogniser import Recogniser
+from fernb.vision.crop import crop_face, whole
+from fernb.vision.images import read_image, write_image
 
 OUT = config.RESULTS / "hack_cnn"
 HAPPY, SAD = fernb.EMOTIONS.index("happy"), fernb.EMOTIONS.index("sad")
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=100)
     options = parser.parse_args()
     fernb.setup(tf=True)
-    from fernb.models import load_model
+    from fernb.networks.storage import load_model
 
     model = load_model(options.model)
     victim, recogniser = Victim(model), Recogniser(options.model.with_suffix(".tflite"))
@@ -71,8 +71,8 @@ def answers(faces: np.ndarray, recogniser: Recogniser) -> np.ndarray:
         path = Path(folder) / "face.png"
         back = []
         for face in faces:
-            write_picture(path, face)
-            rgb = read_picture(path)
+            write_image(path, face)
+            rgb = read_image(path)
             back.append(crop_face(rgb, whole(rgb)))
     return recogniser.predict(np.array(back))
 
@@ -138,7 +138,7 @@ def run_foolbox(attack, model, faces: np.ndarray) -> np.ndarray:
     from foolbox import TensorFlowModel
     from foolbox.criteria import TargetedMisclassification
 
-    from fernb.adversarial import without_softmax
+    from fernb.attacks.adversarial import without_softmax
 
     if not hasattr(np, "find_common_type"):  # Foolbox 3.3.4 asks for it, NumPy 2 no longer has it
         np.find_common_type = lambda array_types, scalar_types: np.result_type(*array_types)

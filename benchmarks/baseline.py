@@ -12,11 +12,11 @@ import warnings
 
 from sklearn.exceptions import ConvergenceWarning
 
-from fernb import config, load_faces
-from fernb.baseline import flatten, logistic_regression
-from fernb.data import duplicated
+from fernb import config, load_faces, runtime
+from fernb.data.faceset import duplicated
 from fernb.evaluation import evaluate, majority_class_accuracy
 from fernb.files import write_json
+from fernb.networks.baseline import flatten, logistic_regression
 
 STRENGTHS = (1e-5, 1e-4, 1e-3)
 
@@ -44,7 +44,7 @@ def main() -> None:
         "val_accuracy": best[0],
         "majority_class": majority_class_accuracy(splits.train.labels, splits.test.labels),
         "seconds": round(time.perf_counter() - start),
-        "hardware": f"{config.cores()} CPU cores, while another job was running",
+        "hardware": f"{runtime.cores()} CPU cores, while another job was running",
         "test": report,
     }
     write_json(config.MODEL / "baseline.json", result)

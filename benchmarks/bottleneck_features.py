@@ -12,10 +12,11 @@ import time
 
 import numpy as np
 
-from fernb import config, load_faces, transfer
-from fernb.backbones import pretrained
+from fernb import config, load_faces, runtime
 from fernb.evaluation import evaluate
 from fernb.files import write_json
+from fernb.networks.backbones import pretrained
+from fernb.transfer import bottleneck
 
 TO_THE_END = {"standardise": False, "dropout": 0, "patience": None}
 STOPPED = TO_THE_END | {"patience": 4}
@@ -37,12 +38,12 @@ def measure(splits, name: str, cut: str, side: int, grid: int, kind: dict, weigh
     start = time.perf_counter()
     backbone = pretrained("MobileNet", cut, side, weights)
     cache = config.RUNS / "transfer" / "bottleneck"
-    train, val = (transfer.bottleneck_features(backbone, part, grid, cache) for part in (splits.train, splits.val))
+    train, val = (bottleneck.bottleneck_features(backbone, part, grid, cache) for part in (splits.train, splits.val))
     kind = dict(kind)
     patience = kind.pop("patience")
-    head = transfer.build_head(train.values.shape[1], 7, **kind)
-    history = transfer.fit_head(head, train, val, epochs=40, patience=patience)
-    probs = transfer.answers(head, val.values)
+    head = bottleneck.build_head(train.values.shape[1], 7, **kind)
+    history = bottleneck.fit_head(head, train, val, epochs=40, patience=patience)
+    probs = bottleneck.answers(head, val.values)
     report = evaluate(probs, val.labels)
     counts, _ = np.histogram(probs.max(1), bins=20, range=(0, 1))
     return {
@@ -51,7 +52,7 @@ def measure(splits, name: str, cut: str, side: int, grid: int, kind: dict, weigh
         "side": side,
         "map": list(backbone.model.output.shape[1:]),
         "grid": grid,
-        **transfer.silence(transfer.answers(backbone.model, splits.val.images[:500])),
+        **bottleneck.silence(bottleneck.answers(backbone.model, splits.val.images[:500])),
         "epochs_run": len(history["loss"]),
         "train_accuracy": history["accuracy"][-1],
         "val_accuracy": report["accuracy"],
@@ -77,7 +78,7 @@ def main() -> None:
         "protocol": "MobileNet of ImageNet; fitted on 6,000 faces of train, judged on 1,500 of val; test not touched",
         "seed": config.SEED,
         "data": {"source": splits.source, "digest": splits.digest},
-        "hardware": f"{config.cores()} CPU cores, {platform.machine()}, other jobs beside it",
+        "hardware": f"{runtime.cores()} CPU cores, {platform.machine()}, other jobs beside it",
         "steps": rows,
     }
     write_json(config.MODEL / "bottleneck.json", result)

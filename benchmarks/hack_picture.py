@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from fernb import config
-from fernb.hack import Answer, ask, hack_file
-from fernb.images import read_picture, write_picture
-from fernb.recogniser import Recogniser
+from fernb.attacks.photograph import Answer, ask, hack_file
+from fernb.networks.recogniser import Recogniser
+from fernb.vision.images import read_image, write_image
 
 OUT = config.RESULTS / "hack_cnn"
 SURE = 0.9
@@ -29,7 +29,7 @@ def main() -> None:
     print(f"{name}: {answer.emotion} {share:.1%}" + ("" if share > SURE else "; none is above 90 %"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / SOURCE.replace(".jpg", ".png")
-        write_picture(path, rgb)
+        write_image(path, rgb)
         how = {"command": "python benchmarks/hack_picture.py", "photograph_from": f"data/samples/{SOURCE}, {name}"}
         report = hack_file(path, "sad", OUT, how=how)
     print("hacked:", report["after"]["emotion"], report["after"]["probabilities"]["sad"], report["photograph"])
@@ -38,7 +38,7 @@ def main() -> None:
 def pick(recogniser: Recogniser) -> tuple[str, np.ndarray, Answer]:
     """Return the first view of the photograph that is called happy with more than 90 %, else the happiest."""
     happy = recogniser.labels.index("happy")
-    photograph, views = read_picture(config.SAMPLES / SOURCE), []
+    photograph, views = read_image(config.SAMPLES / SOURCE), []
     for mirrored in (False, True):
         for cut, part in CUTS.items():
             rgb = np.ascontiguousarray(photograph[part][:, ::-1] if mirrored else photograph[part])

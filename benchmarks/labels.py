@@ -11,8 +11,8 @@ import sys
 import numpy as np
 
 from fernb import EMOTIONS, config, load_faces
-from fernb.data import FERPLUS_SUBSETS, ferplus
-from fernb.evaluation import vote_ceiling
+from fernb.data.ferplus import FERPLUS_SUBSETS, ferplus_splits
+from fernb.evaluation import annotator_agreement
 from fernb.files import write_json
 
 
@@ -22,17 +22,17 @@ def main() -> None:
     rows = {}
     for number, name in enumerate(EMOTIONS):
         chosen = test.take(test.labels == number)
-        rows[name] = vote_ceiling(chosen.labels, chosen.votes)
+        rows[name] = annotator_agreement(chosen.labels, chosen.votes)
     clear = test.votes[:, : len(EMOTIONS)].max(1) >= 9
     result = {
         "command": "python benchmarks/labels.py",
         "data": {"source": splits.source, "digest": splits.digest},
         "about": "accuracy of FER+'s taggers on FER2013's labels, PrivateTest, seven emotions",
-        "all": vote_ceiling(test.labels, test.votes),
+        "all": annotator_agreement(test.labels, test.votes),
         "per_emotion": rows,
         "share_with_nine_votes_of_ten": float(np.mean(clear)),
         "ferplus_rows": {
-            subset: {name: len(part) for name, part in ferplus(splits, subset).parts().items()}
+            subset: {name: len(part) for name, part in ferplus_splits(splits, subset).parts().items()}
             for subset in FERPLUS_SUBSETS
         },
     }

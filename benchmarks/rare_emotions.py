@@ -14,10 +14,11 @@ import keras
 import numpy as np
 
 from fernb import config, load_faces
-from fernb.data import FaceSet, ferplus
+from fernb.data.faceset import FaceSet
+from fernb.data.ferplus import ferplus_splits
 from fernb.evaluation import evaluate
 from fernb.files import write_json
-from fernb.models import load_model
+from fernb.networks.storage import load_model
 from fernb.targets import class_weights, vote_targets
 from fernb.training import as_input
 
@@ -79,7 +80,7 @@ def summary(reports: list[dict]) -> dict:
 
 
 def main() -> None:
-    splits = ferplus(load_faces(sys.argv[1] if len(sys.argv) > 1 else "fer2013"))
+    splits = ferplus_splits(load_faces(sys.argv[1] if len(sys.argv) > 1 else "fer2013"))
     model = load_model(config.MODEL / "ferplus.keras")
     network = keras.Model(model.input, model.get_layer("pool").output)
     features = {

@@ -19,19 +19,12 @@ from scipy.stats import mannwhitneyu
 
 import fernb
 from fernb import config
-from fernb.adversarial import Victim, add, minimum_l2, pgd, random_places, stick, sticker, universal
-from fernb.data import FaceSet, load_faces
-from fernb.defences import (
-    adversarial_training,
-    jpeg,
-    photographed,
-    resized,
-    smoothed,
-    squeezed,
-    strangeness,
-)
+from fernb.attacks.adversarial import Victim, add, minimum_l2, pgd, random_places, stick, sticker, universal
+from fernb.attacks.defences import adversarial_training, jpeg, photographed, resized, smoothed, squeezed, strangeness
+from fernb.data.faceset import FaceSet
+from fernb.data.loading import load_faces
 from fernb.evaluation import wilson
-from fernb.recogniser import Recogniser
+from fernb.networks.recogniser import Recogniser
 
 TRANSFER = config.MODEL / "pre_trained_model.keras"
 CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -55,7 +48,7 @@ def main() -> None:
     parser.add_argument("--other", type=Path, action="append", default=[])
     options = parser.parse_args()
     fernb.setup(tf=True)
-    from fernb.models import load_model
+    from fernb.networks.storage import load_model
 
     victim, recogniser = Victim(load_model(options.model)), Recogniser(options.model.with_suffix(".tflite"))
     splits = load_faces(options.data)

@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from fernb import Recogniser, config, load_faces
+from fernb import Recogniser, config, load_faces, runtime
 from fernb.files import write_json
 
 TURNS, FACES = 15, 100
@@ -40,7 +40,7 @@ def main() -> None:
     default = medians[config.DEFAULT_MODEL.stem]
     result = {
         "command": "python benchmarks/speed.py",
-        "hardware": f"{config.cores()} CPU core, {platform.machine()}",
+        "hardware": f"{runtime.cores()} CPU core, {platform.machine()}",
         "protocol": f"one face a call, {FACES} faces, median of {TURNS} turns",
         "networks": {
             name: {

@@ -22,16 +22,17 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from fernb import EMOTIONS, config, load_faces
-from fernb.faces import crop_face, cut_face, find_faces
-from fernb.files import whole_file, write_json
-from fernb.images import read_picture, write_picture
-from fernb.recogniser import Recogniser
-from fernb.style_emotion import compare, paint_faces
-from fernb.style_features import OWN_NETWORK, Features, load_features
-from fernb.style_transfer import fit, save, transfer
-from fernb.styles import STYLES, draw_style
-from fernb.synthetic import draw_faces
+from fernb import EMOTIONS, config, load_faces, runtime
+from fernb.data.synthetic import draw_faces
+from fernb.files import atomic_write, write_json
+from fernb.networks.recogniser import Recogniser
+from fernb.style.features import OWN_NETWORK, Features, load_features
+from fernb.style.pictures import STYLES, draw_style
+from fernb.style.survival import compare, paint_faces
+from fernb.style.transfer import fit, save, transfer_style
+from fernb.vision.crop import crop_face, cut_face
+from fernb.vision.detection import find_faces
+from fernb.vision.images import read_image, write_image
 
 OUT, KEPT = config.RESULTS / "style", config.RUNS / "style"
 STRENGTHS = (0.3, 1.0, 3.0)
@@ -46,7 +47,7 @@ GALLERY = [("eileen_collins", style, {}) for style in STYLES] + [
 
 def _command() -> dict:
     words = [Path(word).name for word in sys.argv[1:]]  # no folders of this machine
-    return {"command": " ".join(["python benchmarks/style.py", *words]), "hardware": f"{config.cores()} CPU cores"}
+    return {"command": " ".join(["python benchmarks/style.py", *words]), "hardware": f"{runtime.cores()} CPU cores"}
 
 
 def _write(name: str, told: dict) -> None:
@@ -57,7 +58,7 @@ _features = functools.cache(load_features)
 
 
 def _sample(name: str) -> np.ndarray:
-    return read_picture(config.SAMPLES / f"{name}.jpg")
+    return read_image(config.SAMPLES / f"{name}.jpg")
 
 
 # --- pictures ----------------------------------------------------------------------------------------
@@ -69,14 +70,14 @@ def gallery(*chosen: str) -> None:
         if chosen and style not in chosen:
             continue
         before = time.process_time()
-        result = transfer(_sample(content), draw_style(style), seen, **settings)
+        result = transfer_style(_sample(content), draw_style(style), seen, **settings)
         used = {"processor_seconds": round(time.process_time() - before, 1)}
         save(result, OUT / f"{content}_{style}.jpg", content=f"{content}.jpg", style=style, **_command(), **used)
         print(content, style, f"{result.seconds:.1f} s", used, flush=True)
     made = [OUT / f"eileen_collins_{style}.jpg" for style in STYLES]
     if all(path.is_file() for path in made):
         styles = np.hstack([fit(draw_style(style), 224) for style in STYLES])
-        write_picture(OUT / "gallery.jpg", np.vstack([styles, np.hstack([read_picture(path) for path in made])]))
+        write_image(OUT / "gallery.jpg", np.vstack([styles, np.hstack([read_image(path) for path in made])]))
 
 
 def untrained() -> None:
@@ -84,9 +85,9 @@ def untrained() -> None:
     content, pictures = _sample("eileen_collins"), []
     for seed in range(8):
         seen = load_features("untrained", seed=seed)
-        pictures.append(transfer(content, draw_style("mosaic"), seen, size=128, steps=40).picture)
+        pictures.append(transfer_style(content, draw_style("mosaic"), seen, size=128, steps=40).picture)
         print(seed, flush=True)
-    write_picture(OUT / "untrained.jpg", np.vstack([np.hstack(pictures[:4]), np.hstack(pictures[4:])]))
+    write_image(OUT / "untrained.jpg", np.vstack([np.hstack(pictures[:4]), np.hstack(pictures[4:])]))
 
 
 def compare_features(weights: str) -> None:
@@ -96,13 +97,13 @@ def compare_features(weights: str) -> None:
     for seen in (_features("fer"), squeezenet(weights), load_features("untrained")):
         row = []
         for style in ("strokes", "mosaic", "glass", "woodcut"):
-            result = transfer(content, draw_style(style), seen, **settings)
+            result = transfer_style(content, draw_style(style), seen, **settings)
             row.append(result.picture)
             told.append({"features": seen.name, "style": style})
             told[-1]["losses"] = {name: round(value, 4) for name, value in result.history[-1].items()}
             print(told[-1], flush=True)
         rows.append(np.hstack(row))
-        write_picture(OUT / "compared.jpg", np.vstack(rows))
+        write_image(OUT / "compared.jpg", np.vstack(rows))
         _write("compared.json", {**_command(), **settings, "rows": told})
 
 
@@ -170,7 +171,7 @@ def _kept(paint, pictures: np.ndarray, features: str, style: str, strength: floa
     if path.is_file():
         return np.load(path, allow_pickle=False)["painted"]
     painted = paint(pictures, draw_style(style), _features(features), strength)
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         np.savez_compressed(temporary, painted=painted)
     return painted
 
@@ -191,12 +192,12 @@ def photograph(recogniser: Recogniser) -> list[dict]:
             rows.append({"style": style, "strength": strength, **_answer(recogniser, after, place)})
             sheet[-1].append(after)
             print(rows[-1], flush=True)
-    write_picture(OUT / "photograph.jpg", np.hstack([np.vstack(column) for column in sheet]))
+    write_image(OUT / "photograph.jpg", np.hstack([np.vstack(column) for column in sheet]))
     return rows
 
 
 def _paint_photograph(face: np.ndarray, style: np.ndarray, features: Features, strength: float) -> np.ndarray:
-    return transfer(face, style, features, size=max(face.shape), strength=strength, steps=60).picture
+    return transfer_style(face, style, features, size=max(face.shape), strength=strength, steps=60).picture
 
 
 def _answer(recogniser: Recogniser, picture: np.ndarray, place) -> dict:
@@ -217,7 +218,7 @@ def features(network: str) -> None:
     """Keep the first three blocks of a network that ``fernb train --recipe vgg`` made."""
     whole = keras.models.load_model(network, compile=False)
     part = keras.Model(whole.input, whole.get_layer("block3_conv2_relu").output, name="features")
-    with whole_file(OWN_NETWORK) as temporary:
+    with atomic_write(OWN_NETWORK) as temporary:
         part.save(temporary)
     made = json.loads(Path(network).with_suffix(".json").read_text())["made"]
     _write("features.json", {**_command(), "network": made, "parameters": part.count_params()})

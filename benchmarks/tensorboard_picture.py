@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from fernb import config
-from fernb.files import whole_file
+from fernb.files import atomic_write
 
 sys.path.insert(0, str(config.ROOT / "tests"))
 from jupyter_browser import CHROMIUM
@@ -42,7 +42,7 @@ def main() -> None:
                     page.wait_for_timeout(1000)
             page.wait_for_selector(CURVES, timeout=60_000)
             page.wait_for_timeout(5000)  # the curves are drawn after their cards
-            with whole_file(config.MODEL / "tensorboard.png") as temporary:
+            with atomic_write(config.MODEL / "tensorboard.png") as temporary:
                 page.screenshot(path=temporary)
             browser.close()
     finally:

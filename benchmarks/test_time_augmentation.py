@@ -15,7 +15,7 @@ import numpy as np
 from fernb import EMOTIONS, Recogniser, config, load_faces
 from fernb.evaluation import evaluate
 from fernb.files import write_json
-from fernb.recogniser import INT8
+from fernb.networks.sidecar import INT8
 
 SIDES = (46, 44, 42)
 """Sides of the crops to choose from, in pixels."""

@@ -18,9 +18,9 @@ import numpy as np
 import psutil
 from playwright.sync_api import sync_playwright
 
-from fernb import config
+from fernb import config, runtime
 from fernb.files import write_json
-from fernb.video import frames
+from fernb.video.stream import frames
 
 sys.path.insert(0, str(config.ROOT / "tests"))
 import jupyter_browser as lab
@@ -29,8 +29,8 @@ SECONDS = 20
 WIDGET = "from fernb.webcam import Webcam\nwidget = Webcam(detector='haar')\nwidget"
 SLOW = """
 import time
-from fernb.recogniser import Recogniser
-from fernb.webcam import Webcam
+from fernb.networks.recogniser import Recogniser
+from fernb.widgets.webcam import Webcam
 
 class Slow(Recogniser):
     def predict(self, faces):
@@ -62,7 +62,7 @@ def main() -> None:
             }
     answer = {
         "command": "python benchmarks/webcam.py",
-        "hardware": f"{config.cores()} CPU cores, {platform.machine()}, no GPU; browser, server and kernel on them",
+        "hardware": f"{runtime.cores()} CPU cores, {platform.machine()}, no GPU; browser, server and kernel on them",
         "before_other_work": first,
         "load_average_before": round(load[0], 1),
         "load_average_after": round(os.getloadavg()[0], 1),

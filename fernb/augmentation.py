@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fernb.corruptions import blur, noise
+from fernb.vision.corruptions import blur, noise
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,17 @@
 ==================  ==============================================================
 """
 
-import contextlib
 import os
-import random
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from fernb.errors import FernbError
 
 SEED = 2013
 """The seed of everything random, unless an argument says otherwise."""
+
+FACE_SIDE = 48
+"""Pixels on a side of the faces of FER2013, and so of every network's input."""
 
 _PACKAGE = Path(__file__).parent
 IS_CHECKOUT = (_PACKAGE.parent / "pyproject.toml").is_file()
@@ -86,57 +83,3 @@ def profile() -> Profile:
     if name not in PROFILES:
         raise FernbError(f"FERNB_PROFILE is {name!r}; it must be one of {', '.join(PROFILES)}.")
     return PROFILES[name]
-
-
-def setup(tf: bool = False) -> Profile:
-    """Seed everything, say in one line what runs where, and return the profile.
-
-    The first call of every notebook. ``tf=True`` also imports TensorFlow quietly, lets a GPU's
-    memory grow instead of taking it all, and seeds Keras. In Jupyter, figures are kept as JPEG,
-    which holds a notebook of photographs under a megabyte.
-    """
-    chosen = profile()
-    random.seed(SEED)
-    np.random.seed(SEED)
-    device = start_tensorflow() if tf else "CPU"
-    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
-        from matplotlib_inline.backend_inline import set_matplotlib_formats
-
-        set_matplotlib_formats("jpeg", pil_kwargs={"quality": 88})
-    from fernb import __version__
-
-    print(f"fernb {__version__} · profile {chosen.name} · {device} · seed {SEED}")
-    return chosen
-
-
-def start_tensorflow() -> str:
-    """Import TensorFlow quietly, seed it, let GPUs take memory as they need it; return what it runs on."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with silent_stderr():
-        import keras
-        import tensorflow
-
-        gpus = tensorflow.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tensorflow.config.experimental.set_memory_growth(gpu, True)
-    keras.utils.set_random_seed(SEED)
-    return f"{len(gpus)} GPU" if gpus else "CPU"
-
-
-@contextlib.contextmanager
-def silent_stderr() -> Iterator[None]:
-    """Keep quiet what native code says on the bare file descriptor, which no Python setting reaches."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-def cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,7 +13,7 @@ class DataError(FernbError):
     """A data set that cannot be read: missing, cut off, of a wrong layout or with bad rows."""
 
 
-class PictureError(FernbError):
+class ImageError(FernbError):
     """A picture that cannot be read, or that holds nothing to work on."""
 
 

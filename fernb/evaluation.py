@@ -10,8 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fernb.data.faceset import FaceSet, FaceSplits, duplicated
 from fernb.errors import DataError
 from fernb.labels import EMOTIONS
+from fernb.networks.recogniser import Recogniser
+from fernb.vision.corruptions import CORRUPTIONS, corrupt
 
 
 def wilson(correct: int, n: int) -> list[float]:
@@ -168,7 +171,7 @@ def apply_temperature(probs: np.ndarray, temperature: float) -> np.ndarray:
     return scaled / scaled.sum(1, keepdims=True)
 
 
-def fit_unsure_below(probs: np.ndarray, labels: np.ndarray, least: float = 0.5) -> float:
+def fit_confidence_threshold(probs: np.ndarray, labels: np.ndarray, least: float = 0.5) -> float:
     """Return the confidence from which on answers are right in at least the share ``least`` of the cases.
 
     Accuracy as a function of confidence is fitted by isotonic regression (Zadrozny & Elkan
@@ -188,7 +191,7 @@ def majority_class_accuracy(train_labels: np.ndarray, test_labels: np.ndarray) -
     return float((test_labels == np.bincount(train_labels).argmax()).mean())
 
 
-def vote_ceiling(labels: np.ndarray, votes: np.ndarray) -> dict[str, float]:
+def annotator_agreement(labels: np.ndarray, votes: np.ndarray) -> dict[str, float]:
     """Return how well FER+'s ten taggers themselves would score on FER2013's labels.
 
     ``labels`` ``(n,)`` index :data:`~fernb.labels.EMOTIONS`, ``votes`` ``(n, 10)`` are in the
@@ -210,4 +213,39 @@ def vote_ceiling(labels: np.ndarray, votes: np.ndarray) -> dict[str, float]:
         "majority": float((best[rows, labels] / best.sum(1)).mean()),
         "one_tagger": float((seven[rows, labels] / seven.sum(1)).mean()),
         "n": len(labels),
+    }
+
+
+def evaluate_network(recogniser: Recogniser, splits: FaceSplits) -> dict:
+    """Return the reports of :func:`fernb.evaluation.evaluate` on val and test, with calibration.
+
+    ``unsure_below`` is fitted on val; ``ece_before`` and ``reliability_before`` are test's
+    before :func:`fernb.training.publish` calibrated the network; ``test_flip`` is with flipping.
+    """
+    probs, metrics = {}, {}
+    for name, part in (("val", splits.val), ("test", splits.test)):
+        known = duplicated(part, splits.train)
+        probs[name] = recogniser.predict(part.images)
+        metrics[name] = evaluate(probs[name], part.labels, splits.classes, known)
+    flipped = recogniser.predict(splits.test.images, flip=True)
+    metrics["test_flip"] = evaluate(flipped, splits.test.labels, splits.classes, known)
+    metrics["unsure_below"] = fit_confidence_threshold(probs["val"], splits.val.labels)
+    before = apply_temperature(probs["test"], 1 / recogniser.sidecar.get("temperature", 1))
+    metrics["test"] |= {
+        "ece_before": expected_calibration_error(before, splits.test.labels),
+        "reliability_before": reliability(before, splits.test.labels),
+        "reliability": reliability(probs["test"], splits.test.labels),
+    }
+    return metrics
+
+
+def robustness(recogniser: Recogniser, faces: FaceSet) -> dict[str, list[float]]:
+    """Return the accuracy on ``faces`` under each of :data:`~fernb.vision.corruptions.CORRUPTIONS`, weak to strong."""
+
+    def accuracy(images: np.ndarray) -> float:
+        return float((recogniser.predict(images).argmax(1) == faces.labels).mean())
+
+    return {
+        name: [accuracy(corrupt(faces.images, strength)) for strength in strengths]
+        for name, strengths in CORRUPTIONS.items()
     }

@@ -16,7 +16,7 @@ EMOTIONS_8 = (*EMOTIONS, "contempt")
 """The eight emotions of FER+ (Barsoum et al. 2016): the same seven, then contempt."""
 
 VOTE_COLUMNS = (*EMOTIONS_8, "unknown", "nf")
-"""Columns of :attr:`fernb.data.FaceSet.votes`; ``nf`` means "not a face"."""
+"""Columns of :attr:`fernb.data.faceset.FaceSet.votes`; ``nf`` means "not a face"."""
 
 COLOURS = {
     "angry": "#d62728",
@@ -40,6 +40,7 @@ _SYNONYMS = {
     "surprised": "surprise",
     "suprise": "surprise",
 }
+
 
 FER2013_ORDER = EMOTIONS
 """What the numbers 0 to 6 mean in ``fer2013.csv``, ``icml_face_data.csv`` and ``train.csv``."""

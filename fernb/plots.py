@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fernb.data import FaceSplits
-    from fernb.faces import Detection
+    from fernb.data.faceset import FaceSplits
+    from fernb.vision.detection import Detection
 
 DPI = 80
 
@@ -329,7 +329,7 @@ def runs(histories: dict[str, dict[str, list[float]]]) -> "Figure":
 
 
 def calibration(tests: dict[str, dict]) -> "Figure":
-    """Show reliability before and after calibration, a row for each network, from :func:`fernb.report.judge`."""
+    """Show reliability before and after calibration, a row for each network, from :func:`fernb.evaluation.judge`."""
     figure, axes = plt.subplots(
         len(tests), 2, figsize=(7.4, 3.4 * len(tests)), dpi=DPI, layout="constrained", squeeze=False
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fernb.data import FaceSet
+from fernb.data.faceset import FaceSet
 from fernb.errors import DataError
 from fernb.evaluation import apply_temperature
 from fernb.labels import VOTE_COLUMNS
@@ -32,7 +32,9 @@ def vote_targets(faces: FaceSet, classes: Sequence[str]) -> np.ndarray:
     return np.where(totals > 0, votes / np.maximum(totals, 1), label_targets(faces, classes))
 
 
-def taught_targets(labels: np.ndarray, answers: Sequence[np.ndarray], share: float = 0.7, temperature: float = 2.0):
+def distillation_targets(
+    labels: np.ndarray, answers: Sequence[np.ndarray], share: float = 0.7, temperature: float = 2.0
+):
     """Return targets for distillation (Hinton et al. 2015): the teachers' softened answers, and the labels.
 
     ``answers`` are the teachers' probabilities ``(n, k)`` for the same faces; their mean is

@@ -13,22 +13,21 @@ import keras
 import numpy as np
 
 from fernb.augmentation import Augmentation
-from fernb.config import SEED, cores
-from fernb.data import FaceSet, FaceSplits
+from fernb.config import SEED
+from fernb.data.faceset import FaceSet, FaceSplits
 from fernb.errors import FernbError
-from fernb.evaluation import fit_temperature
-from fernb.models import (
+from fernb.evaluation import evaluate_network, fit_temperature
+from fernb.networks.architectures import (
     FusedBatchNormalization,
     build_resnet,
     build_vgg,
-    calibrated,
-    portable,
-    save_model,
     start_from,
-    write_sidecar,
+    to_standard_layers,
 )
-from fernb.recogniser import Recogniser
-from fernb.report import judge
+from fernb.networks.recogniser import Recogniser
+from fernb.networks.sidecar import write_sidecar
+from fernb.networks.storage import calibrated, save_model
+from fernb.runtime import cores
 from fernb.targets import class_weights, label_targets, vote_targets
 
 
@@ -40,7 +39,7 @@ class Recipe:
     ``squeeze``-and-excitation and ``stochastic_depth`` (resnet only), ``dropout``.
 
     The task: ``ferplus`` is None for FER2013's seven labels, or a subset of
-    :func:`fernb.data.ferplus` for eight; ``votes`` trains towards FER+'s votes; ``balance``
+    :func:`fernb.data.ferplus.ferplus_splits` for eight; ``votes`` trains towards FER+'s votes; ``balance``
     helps rare emotions by ``weights`` in the loss or by ``sampling``; ``focal`` is the gamma of
     the focal loss (Lin et al. 2017), 0 for cross-entropy.
 
@@ -271,7 +270,7 @@ def train(
     on processors that have such instructions (AVX512-BF16, AMX) and costs time on others.
     ``report`` takes one line per epoch. ``targets`` float32 ``(n, k)`` stand in for the
     recipe's own, for distillation. ``start`` lends its weights where they fit, see
-    :func:`fernb.models.start_from`.
+    :func:`fernb.networks.architectures.start_from`.
 
     Returns the network with the weights of its best epoch, and the history: lists ``loss``,
     ``accuracy``, ``val_loss``, ``val_accuracy`` and ``learning_rate``, one value per epoch.
@@ -376,7 +375,7 @@ def publish(
     recipe, the data's digest, the hardware, the history and the figures on val and test of the
     saved LiteRT copy.
     """
-    val = portable(model).predict(as_input(splits.val.images), batch_size=256, verbose=0)
+    val = to_standard_layers(model).predict(as_input(splits.val.images), batch_size=256, verbose=0)
     temperature = fit_temperature(val, splits.val.labels)
     sidecar = {
         "labels": list(splits.classes),
@@ -390,7 +389,7 @@ def publish(
     }
     path = save_model(calibrated(model, temperature), path, sidecar, splits.train.sample(EXAMPLES, SEED).images)
     recogniser = Recogniser(path.with_suffix(".tflite"))
-    sidecar = recogniser.sidecar | {"metrics": judge(recogniser, splits)}
+    sidecar = recogniser.sidecar | {"metrics": evaluate_network(recogniser, splits)}
     write_sidecar(path, sidecar)
     return path, sidecar
 

@@ -11,13 +11,17 @@ from hypothesis import strategies as st
 from keras import layers
 from PIL import Image
 
-from fernb import EMOTIONS, adversarial, config, defences, hack
-from fernb.adversarial import Victim, fgsm, lead, measures, minimum_l2, pgd, ssim, without_softmax
-from fernb.cli import main
-from fernb.errors import FernbError, ModelError, PictureError
-from fernb.faces import Detection, crop_face
-from fernb.images import read_picture, write_picture
-from fernb.synthetic import draw_faces
+from fernb import EMOTIONS, config
+from fernb.app.cli import main
+from fernb.attacks import adversarial, defences
+from fernb.attacks import photograph as attacks_photograph
+from fernb.attacks import photograph as hack
+from fernb.attacks.adversarial import Victim, fgsm, lead, measures, minimum_l2, pgd, ssim, without_softmax
+from fernb.data.synthetic import draw_faces
+from fernb.errors import FernbError, ImageError, ModelError
+from fernb.vision.crop import crop_face
+from fernb.vision.detection import Detection
+from fernb.vision.images import read_image, write_image
 
 SAD, HAPPY = EMOTIONS.index("sad"), EMOTIONS.index("happy")
 EILEEN = config.SAMPLES / "eileen_collins.jpg"
@@ -53,13 +57,13 @@ def faces():
 
 @pytest.fixture(scope="module")
 def photograph():
-    return read_picture(EILEEN)
+    return read_image(EILEEN)
 
 
 @pytest.fixture(scope="module")
 def hacker():
     """The committed network; no test depends on its numbers."""
-    return hack.Hacker()
+    return attacks_photograph.Hacker()
 
 
 # --- gradients ---------------------------------------------------------------------------------------
@@ -106,9 +110,9 @@ def test_the_way_back_through_crop_and_shrink_is_its_derivative(victim, box):
     rng = np.random.default_rng(4)
     rgb = rng.integers(40, 200, (200, 220, 3), dtype=np.uint8)
     detection = Detection(*box, 1.0)
-    photo = hack.Photograph(victim, rgb, [detection], SAD)
+    photo = attacks_photograph.Photograph(victim, rgb, [detection], SAD)
     slope = rng.normal(size=(48, 48))
-    back = hack._carried_back(slope, photo.sources[0], photo.low[0].shape)
+    back = attacks_photograph._carried_back(slope, photo.sources[0], photo.low[0].shape)
     change = np.repeat(np.repeat(rng.integers(-40, 41, (100, 110)), 2, 0), 2, 1)[photo.region]
     moved = crop_face(photo._plus(change), photo.boxes[0]).astype(float) - crop_face(rgb, detection)
     assert (slope * moved).sum() == pytest.approx((back * change).sum(), rel=0.05, abs=60)  # each face pixel is rounded
@@ -117,7 +121,7 @@ def test_the_way_back_through_crop_and_shrink_is_its_derivative(victim, box):
 def test_the_region_gives_the_same_face_as_the_picture(victim, photograph):
     for box in ((177, 66, 95, 95), (0, 0, 60, 80), (470, 460, 90, 90), (-30, 100, 80, 80)):
         detection = Detection(*box, 1.0)
-        photo = hack.Photograph(victim, photograph, [detection], SAD)
+        photo = attacks_photograph.Photograph(victim, photograph, [detection], SAD)
         part = photo._plus(np.zeros(photo.low[0].shape))
         np.testing.assert_array_equal(crop_face(part, photo.boxes[0]), crop_face(photograph, detection))
 
@@ -251,7 +255,7 @@ def test_the_command_makes_the_files_and_their_numbers_hold(tmp_path, photograph
     done = run(EILEEN, "--to", "sad", "--eps", 8, "--out", tmp_path)
     assert done.exit_code == 0, done.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hack.json", "hacked_image.png", "input_image.png"]
-    before, after = (read_picture(tmp_path / name) for name in ("input_image.png", "hacked_image.png"))
+    before, after = (read_image(tmp_path / name) for name in ("input_image.png", "hacked_image.png"))
     np.testing.assert_array_equal(before, photograph)
     report = json.loads((tmp_path / "hack.json").read_text())
     assert report["before"]["emotion"] != "sad" and report["after"]["emotion"] == "sad"
@@ -269,10 +273,10 @@ def test_without_a_bound_the_smallest_is_taken(hacker, photograph):
     hacked, before, after = hacker.hack(photograph, "neutral", steps=8)
     eps = measures(photograph, hacked)["linf"]
     assert after.emotion == "neutral" != before.emotion
-    assert after.probs[EMOTIONS.index("neutral")] >= hack.SURE
+    assert after.probs[EMOTIONS.index("neutral")] >= attacks_photograph.SURE
     if eps > 1:
         smaller = hacker._within(photograph, before.face, EMOTIONS.index("neutral"), eps - 1, 8)
-        assert smaller is None or smaller[1].probs[EMOTIONS.index("neutral")] < hack.SURE
+        assert smaller is None or smaller[1].probs[EMOTIONS.index("neutral")] < attacks_photograph.SURE
 
 
 @pytest.mark.parametrize(
@@ -301,12 +305,12 @@ def test_a_bound_that_is_too_narrow_is_said(hacker, photograph, monkeypatch):
 
 
 def test_a_face_that_the_finder_loses_is_no_success(hacker, photograph, monkeypatch):
-    first = hack.ask(photograph, hacker.recogniser)
+    first = attacks_photograph.ask(photograph, hacker.recogniser)
 
     def ask(rgb, recogniser):
         if (rgb == photograph).all():
             return first
-        raise PictureError("gone")
+        raise ImageError("gone")
 
     monkeypatch.setattr(hack, "ask", ask)
     with pytest.raises(FernbError, match="no longer found"):
@@ -315,7 +319,7 @@ def test_a_face_that_the_finder_loses_is_no_success(hacker, photograph, monkeypa
 
 def test_where_the_box_moves_the_attack_minds_both(victim, photograph):
     boxes = [Detection(177, 66, 95, 95, 1.0), Detection(175, 64, 98, 98, 1.0)]
-    photo = hack.Photograph(victim, photograph, boxes, SAD)
+    photo = attacks_photograph.Photograph(victim, photograph, boxes, SAD)
     zero = np.zeros(photo.low.shape, np.float32)
     _, before, slope = photo.pull(zero, np.array([0]))
     change = adversarial.climb(photo.pull, photo.low, photo.high, 3, 5)
@@ -365,9 +369,9 @@ def test_adversarial_training_lowers_the_loss_under_attack():
 
 def test_the_explorer_shows_what_it_computes(faces):
     pytest.importorskip("ipywidgets")
-    from fernb.hack_explorer import HackExplorer, bars
+    from fernb.widgets.attack import HackExplorer, bars
 
-    hacker = hack.Hacker()
+    hacker = attacks_photograph.Hacker()
     explorer = HackExplorer(faces, hacker)
     explorer.eps.value = 0
     np.testing.assert_array_equal(explorer.hacked, faces[0])
@@ -381,9 +385,9 @@ def test_the_explorer_shows_what_it_computes(faces):
 
 def test_a_grey_picture_can_be_hacked_too(tmp_path, photograph, hacker):
     grey = photograph[..., 1]
-    write_picture(tmp_path / "grey.png", grey)
-    rgb = read_picture(tmp_path / "grey.png")
-    before = hack.ask(rgb, hacker.recogniser)
+    write_image(tmp_path / "grey.png", grey)
+    rgb = read_image(tmp_path / "grey.png")
+    before = attacks_photograph.ask(rgb, hacker.recogniser)
     target = "sad" if before.emotion != "sad" else "happy"
     hacked, _, after = hacker.hack(rgb, target, 12, steps=10)
     assert after.emotion == target
@@ -396,7 +400,7 @@ def test_a_picture_with_transparency_can_be_hacked_and_comes_back_opaque(tmp_pat
     Image.fromarray(np.concatenate([photograph, opaque], 2)).save(tmp_path / "rgba.png")
     done = run(tmp_path / "rgba.png", "--to", "surprise", "--eps", 12, "--out", tmp_path / "out")
     assert done.exit_code == 0, done.output
-    np.testing.assert_array_equal(read_picture(tmp_path / "out" / "input_image.png"), photograph)
+    np.testing.assert_array_equal(read_image(tmp_path / "out" / "input_image.png"), photograph)
 
 
 def test_a_stop_half_way_leaves_what_was_there(tmp_path, monkeypatch):

@@ -11,7 +11,9 @@ from PIL import Image
 
 import fernb
 from fernb import config
-from fernb.video import Table, frames, read_faces
+from fernb.video.reading import read_faces
+from fernb.video.stream import frames
+from fernb.video.table import Table
 
 if lab.CHROMIUM is None and "CI" not in os.environ:
     pytest.skip("there is no Chromium; install it to test the webcam widget", allow_module_level=True)
@@ -20,7 +22,8 @@ pytestmark = pytest.mark.xdist_group("browser")  # one server, one browser at a 
 WIDGET = "from fernb.webcam import Webcam\nwidget = Webcam(detector='haar')\nwidget"
 CLIP = config.SAMPLES / "emotions.mp4"
 EXPLORERS = f"""
-from fernb.explorers import PhotoUpload, VideoExplorer
+from fernb.widgets.photo import PhotoUpload
+from fernb.widgets.video import VideoExplorer
 display(PhotoUpload(detector="haar"), VideoExplorer({str(CLIP)!r}, "clip.csv"))
 """
 SECOND_VIEW = "display(widget)"
@@ -28,8 +31,8 @@ TABLE = "rows = widget.readings()\nprint('rows', len(rows), rows.track.nunique()
 FIGURE = "import time\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nplt.plot([2, 1])\ntime.sleep(1)"
 SLOW = """
 import time
-from fernb.recogniser import Recogniser
-from fernb.webcam import Webcam
+from fernb.networks.recogniser import Recogniser
+from fernb.widgets.webcam import Webcam
 
 class Slow(Recogniser):
     waits = iter([0, 4])  # seconds
@@ -49,8 +52,8 @@ widget
 def two_faces() -> np.ndarray:
     """A 640x480 picture with real faces at the lower left and the upper right."""
     picture = np.full((480, 640, 3), (96, 112, 128), np.uint8)
-    picture[190:446, 30:286] = fernb.read_picture(config.SAMPLES / "eileen_collins.jpg")[:256, 96:352]
-    picture[30:225, 400:595] = fernb.read_picture(config.SAMPLES / "grace_hopper.jpg")[30:420:2, 70:460:2]
+    picture[190:446, 30:286] = fernb.read_image(config.SAMPLES / "eileen_collins.jpg")[:256, 96:352]
+    picture[30:225, 400:595] = fernb.read_image(config.SAMPLES / "grace_hopper.jpg")[30:420:2, 70:460:2]
     return picture
 
 

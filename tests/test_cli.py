@@ -11,9 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 import fernb
-from fernb import config, data, doctor
-from fernb.cli import main
-from fernb.data import FaceSet, make_splits
+from fernb import config
+from fernb.app import doctor
+from fernb.app.cli import main
+from fernb.data import loading as data
+from fernb.data.faceset import FaceSet, make_splits
 from fernb.labels import EMOTIONS_8
 
 CLIP = str(config.SAMPLES / "emotions.mp4")
@@ -114,7 +116,7 @@ def test_what_is_wrong_is_one_sentence(arguments, tmp_path, monkeypatch):
 
 
 def test_a_network_is_not_tested_on_emotions_that_it_does_not_know(monkeypatch):
-    monkeypatch.setattr("fernb.data.ferplus", lambda splits, subset: replace(splits, classes=EMOTIONS_8))
+    monkeypatch.setattr("fernb.data.ferplus.ferplus_splits", lambda splits, subset: replace(splits, classes=EMOTIONS_8))
     result = run("predict", "--ferplus", "majority")
     assert result.exit_code == 1 and "the data have other emotions" in result.stderr
 
@@ -124,12 +126,12 @@ def test_a_network_is_not_tested_on_emotions_that_it_does_not_know(monkeypatch):
 )
 def test_tensorflow_stays_out(arguments):
     code = (
-        "import sys; from fernb.cli import main; main(sys.argv[1:], standalone_mode=False);"
+        "import sys; from fernb.app.cli import main; main(sys.argv[1:], standalone_mode=False);"
         "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     if arguments == ["doctor"]:  # doctor ends by itself
         code = (
-            "import sys; from fernb.doctor import check; check();"
+            "import sys; from fernb.app.doctor import check; check();"
             "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
         )
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fernb
-from fernb import baseline, config, labels
+from fernb import config, labels, runtime
 from fernb.errors import DataError, FernbError
-from fernb.files import whole_file
+from fernb.files import atomic_write
+from fernb.networks import baseline
 
 
 def test_profiles_come_from_the_environment(monkeypatch):
@@ -24,7 +25,7 @@ def test_profiles_come_from_the_environment(monkeypatch):
 
 def test_setup_seeds_and_says_what_runs(monkeypatch, capsys):
     monkeypatch.setenv("FERNB_PROFILE", "smoke")
-    drawn = [(config.setup(tf=tf).name, np.random.random()) for tf in (False, True)]
+    drawn = [(runtime.setup(tf=tf).name, np.random.random()) for tf in (False, True)]
     assert drawn[0] == drawn[1]
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and all("profile smoke" in line and "seed 2013" in line for line in lines)
@@ -45,10 +46,10 @@ def test_unknown_names_of_the_package_are_errors():
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):
     path = tmp_path / "new" / "file.txt"
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("first")
         assert temporary.suffix == ".txt" and not path.exists()
-    with pytest.raises(KeyboardInterrupt), whole_file(path) as temporary:
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as temporary:
         temporary.write_text("half")
         raise KeyboardInterrupt
     assert path.read_text() == "first" and list(path.parent.iterdir()) == [path]
@@ -80,4 +81,4 @@ def test_the_baseline_beats_chance_on_drawn_faces():
     rows = baseline.flatten(splits.test.images)
     assert rows.dtype == np.float32 and rows.min() >= 0 and rows.max() <= 1
     assert model.score(rows, splits.test.labels) > 0.35
-    assert baseline.weight_pictures(model, 48).shape == (7, 48, 48)
+    assert baseline.weight_images(model, 48).shape == (7, 48, 48)

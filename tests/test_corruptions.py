@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fernb.corruptions import CORRUPTIONS, brightness, corrupt, occlusion, rotation
-from fernb.synthetic import draw_faces
+from fernb.data.synthetic import draw_faces
+from fernb.vision.corruptions import CORRUPTIONS, brightness, corrupt, occlusion, rotation
 
 FACES = draw_faces(21, 5).images
 

@@ -13,8 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fernb import config, data, layouts
-from fernb.data import FaceSet, describe, duplicated, ferplus, import_data, load_cache, load_faces, make_splits
+from fernb import config
+from fernb.data import faceset, fer2013, ferplus, loading
+from fernb.data import fer2013 as layouts
+from fernb.data.faceset import FaceSet, describe, duplicated, make_splits
+from fernb.data.ferplus import ferplus_splits
+from fernb.data.loading import import_data, load_cache, load_faces
 from fernb.errors import DataError
 from fernb.labels import EMOTIONS, EMOTIONS_8, FERPLUS_COLUMNS, VOTE_COLUMNS
 
@@ -144,7 +148,7 @@ def test_votes_are_remapped_by_name(tmp_path):
     splits = load_faces(tmp_path / "fer2013.csv")
     assert (splits.test.votes[:, VOTE_COLUMNS.index("happy")] == 7).all()
     assert (splits.test.votes[:, VOTE_COLUMNS.index("contempt")] == 3).all()
-    eight = ferplus(splits)
+    eight = ferplus_splits(splits)
     assert eight.classes == EMOTIONS_8 and (eight.train.labels == EMOTIONS_8.index("happy")).all()
 
 
@@ -170,14 +174,17 @@ def test_ferplus_protocol_by_hand():
     faces = FaceSet(IMAGES[:6], LABELS[:6], np.array(rows, np.uint8))
     splits = make_splits(faces, faces, faces, "made up")
     kept = {
-        name: [int(np.flatnonzero((IMAGES[:6] == image).all((1, 2)))[0]) for image in ferplus(splits, name).test.images]
-        for name in data.FERPLUS_SUBSETS
+        name: [
+            int(np.flatnonzero((IMAGES[:6] == image).all((1, 2)))[0])
+            for image in ferplus_splits(splits, name).test.images
+        ]
+        for name in ferplus.FERPLUS_SUBSETS
     }
     assert kept == {"not_nf": [0, 1, 2, 3, 5], "plurality": [0, 1, 2, 5], "unique": [0, 2, 5], "majority": [0, 5]}
     with pytest.raises(DataError, match="no FER"):
-        ferplus(splits, "best")
+        ferplus_splits(splits, "best")
     with pytest.raises(DataError, match="have no FER"):
-        ferplus(make_splits(*[FaceSet(IMAGES, LABELS)] * 3, "made up"))
+        ferplus_splits(make_splits(*[FaceSet(IMAGES, LABELS)] * 3, "made up"))
 
 
 # --- bad input ---------------------------------------------------------------------------------------
@@ -214,7 +221,7 @@ def test_a_bad_row_is_named_or_skipped(tmp_path, name):
 @settings(max_examples=60, deadline=None)
 def test_wild_pixels_never_pass(text):
     with pytest.raises(DataError):
-        layouts._pixels(text)
+        fer2013._pixels(text)
 
 
 def test_files_that_are_not_fer2013(tmp_path):
@@ -294,7 +301,7 @@ def test_auto_prefers_real_data_and_says_what_it_took(tmp_path, monkeypatch, cap
 def test_duplicates_within_and_across():
     repeated = FaceSet(IMAGES[[0, 1, 1, 2]], LABELS[:4])
     assert duplicated(repeated, FaceSet(IMAGES[[1, 9]], LABELS[:2])).tolist() == [False, True, True, False]
-    assert data.redundant(repeated) == 1
+    assert faceset.redundant(repeated) == 1
     lines = describe(make_splits(repeated, repeated, repeated, "made up"))
     assert "4 of test are also in train" in lines[-1]
 
@@ -316,7 +323,7 @@ def test_fetch_says_what_to_do_by_hand(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     with pytest.raises(DataError, match=r"fernb\[kaggle\].*fernb data import"):
-        data.fetch()
+        loading.fetch()
 
 
 @pytest.mark.skipif(
@@ -328,5 +335,5 @@ def test_the_real_set(tmp_path):
     assert [len(part) for part in splits.parts().values()] == [28_709, 3_589, 3_589]
     assert np.bincount(splits.train.labels).tolist() == [3995, 436, 4096, 7215, 4830, 3171, 4966]
     assert duplicated(splits.test, splits.train).sum() == 289 and duplicated(splits.val, splits.train).sum() == 281
-    sizes = {name: len(ferplus(splits, name).test) for name in data.FERPLUS_SUBSETS}
+    sizes = {name: len(ferplus_splits(splits, name).test) for name in ferplus.FERPLUS_SUBSETS}
     assert sizes == {"not_nf": 3573, "plurality": 3546, "unique": 3376, "majority": 3153}

@@ -202,7 +202,7 @@ def test_vote_ceiling_by_hand():
             votes(nf=10),  # not a face: left out
         ]
     )
-    result = evaluation.vote_ceiling(labels, table)
+    result = evaluation.annotator_agreement(labels, table)
     assert result["n"] == 3
     assert result["majority"] == pytest.approx((1 + 0.5 + 0) / 3)
     assert result["one_tagger"] == pytest.approx((0.8 + 0.5 + 0) / 3)
@@ -215,8 +215,8 @@ def test_vote_ceiling_by_hand():
         (lambda: evaluation.expected_calibration_error(np.zeros((0, 7)), np.zeros(0, int)), "no faces"),
         (lambda: evaluation.fit_temperature(np.zeros((0, 7)), np.zeros(0, int)), "no faces"),
         (lambda: evaluation.wilson(0, 0), "no faces"),
-        (lambda: evaluation.vote_ceiling(np.zeros(2, int), np.zeros((2, 10))), "no faces"),
-        (lambda: evaluation.vote_ceiling(np.array([7]), np.ones((1, 10))), "labels run from 7 to 7"),
+        (lambda: evaluation.annotator_agreement(np.zeros(2, int), np.zeros((2, 10))), "no faces"),
+        (lambda: evaluation.annotator_agreement(np.array([7]), np.ones((1, 10))), "labels run from 7 to 7"),
         (lambda: evaluation.evaluate(PROBS, LABELS + 1, PETS), "labels run from 1 to 3"),
         (lambda: evaluation.evaluate(PROBS, LABELS - 1, PETS), "labels run from -1 to 1"),
         (lambda: evaluation.evaluate(PROBS, LABELS[:3], PETS), "do not fit 3 labels"),
@@ -236,6 +236,6 @@ def test_unsure_below_is_where_answers_become_right_more_often_than_not():
     probs = np.stack([confidence, 1 - confidence], 1)
     probs = np.where(probs.max(1, keepdims=True) == probs[:, :1], probs, probs[:, ::-1])
     labels = (rng.random(4000) > (probs[:, 0] - 0.2)).astype(int)  # right in confidence - 0.2 of the cases
-    assert evaluation.fit_unsure_below(probs, labels) == pytest.approx(0.7, abs=0.05)
-    assert evaluation.fit_unsure_below(probs, np.ones(4000, int)) == 1.0
-    assert evaluation.fit_unsure_below(probs, np.zeros(4000, int)) == 0.0
+    assert evaluation.fit_confidence_threshold(probs, labels) == pytest.approx(0.7, abs=0.05)
+    assert evaluation.fit_confidence_threshold(probs, np.ones(4000, int)) == 1.0
+    assert evaluation.fit_confidence_threshold(probs, np.zeros(4000, int)) == 0.0

@@ -10,11 +10,15 @@ import pandas as pd
 import pytest
 
 import fernb
-from fernb import config, video
+from fernb import config
 from fernb.errors import DataError, VideoError
-from fernb.explorers import PhotoUpload, VideoExplorer, frame_at
-from fernb.smoothing import flicker
-from fernb.video import Table, frames
+from fernb.video import reading
+from fernb.video import table as video_table
+from fernb.video.smoothing import flicker
+from fernb.video.stream import frames
+from fernb.video.table import Table
+from fernb.widgets.photo import PhotoUpload
+from fernb.widgets.video import VideoExplorer, frame_at
 
 CLIP = config.SAMPLES / "emotions.mp4"
 
@@ -28,7 +32,7 @@ def table(tmp_path_factory):
     """The table of the sample clip, a frame each half second."""
     path = tmp_path_factory.mktemp("scan") / "emotions.csv"
     with Table(path, fernb.EMOTIONS) as table:
-        for frame, readings in video.read_faces(frames(CLIP, 0.5), fernb.Recogniser(), detector="haar"):
+        for frame, readings in reading.read_faces(frames(CLIP, 0.5), fernb.Recogniser(), detector="haar"):
             table.add(frame, readings)
     return path
 
@@ -112,7 +116,9 @@ def test_a_video_without_faces_can_be_looked_through(table, tmp_path):
     assert "no face" in explorer._words.value and "Nobody" in explorer._cost.value
 
 
-@pytest.mark.parametrize("content", [None, "", "a,b\n1,2\n", "\0\0", ",".join(video.columns(fernb.EMOTIONS)) + "\n"])
+@pytest.mark.parametrize(
+    "content", [None, "", "a,b\n1,2\n", "\0\0", ",".join(video_table.columns(fernb.EMOTIONS)) + "\n"]
+)
 def test_what_is_no_table_is_one_sentence(tmp_path, content):
     path = tmp_path / "table.csv"
     if content is not None:
@@ -143,6 +149,6 @@ def test_frames_are_the_scanned_ones_in_a_variable_frame_rate(tmp_path):
 
 def test_a_folder_of_pictures_is_a_video(tmp_path):
     shutil.copy(config.SAMPLES / "grace_hopper.jpg", tmp_path / "img1.jpg")
-    np.testing.assert_array_equal(frame_at(tmp_path, 0, 0.0), fernb.read_picture(tmp_path / "img1.jpg"))
+    np.testing.assert_array_equal(frame_at(tmp_path, 0, 0.0), fernb.read_image(tmp_path / "img1.jpg"))
     with pytest.raises(VideoError, match="no frame 1"):
         frame_at(tmp_path, 1, 1.0)

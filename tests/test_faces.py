@@ -11,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fernb
-from fernb import config, faces, images
-from fernb.errors import FernbError, ModelError, PictureError
-from fernb.faces import Detection, crop_face, eye_angle, find_faces, whole
+from fernb import config
+from fernb.errors import FernbError, ImageError, ModelError
+from fernb.vision import detection, images
+from fernb.vision import detection as faces
+from fernb.vision.crop import crop_face, eye_angle, whole
+from fernb.vision.detection import Detection, find_faces
 
-COLLINS = fernb.read_picture(config.SAMPLES / "eileen_collins.jpg")
+COLLINS = fernb.read_image(config.SAMPLES / "eileen_collins.jpg")
 FACE = fernb.load_faces("synthetic").test.images[0]
 
 
@@ -29,7 +32,7 @@ def test_the_face_of_the_photograph():
 
 @pytest.mark.parametrize("name", ["china", "flower"])
 def test_no_face_where_there_is_none(name):
-    assert find_faces(fernb.read_picture(config.SAMPLES / f"{name}.jpg"), "haar") == []
+    assert find_faces(fernb.read_image(config.SAMPLES / f"{name}.jpg"), "haar") == []
 
 
 def test_a_large_picture_gives_boxes_of_its_own_size():
@@ -53,7 +56,7 @@ def test_tiny_and_odd_pictures_have_no_face(shape):
 
 
 def test_an_empty_picture_and_an_unknown_detector_are_one_sentence():
-    with pytest.raises(PictureError, match="not empty"):
+    with pytest.raises(ImageError, match="not empty"):
         find_faces(np.zeros((0, 5, 3), np.uint8))
     with pytest.raises(FernbError, match="no detector 'dlib'"):
         find_faces(COLLINS, "dlib")
@@ -70,8 +73,8 @@ def test_an_opencv_without_cascades_says_what_to_install(monkeypatch):
 
 
 def test_every_way_gives_the_same_face(tmp_path):
-    images.write_picture(tmp_path / "face.png", FACE)
-    read = fernb.read_picture(tmp_path / "face.png")
+    images.write_image(tmp_path / "face.png", FACE)
+    read = fernb.read_image(tmp_path / "face.png")
     colour = cv2.cvtColor(FACE, cv2.COLOR_GRAY2RGB)
     inside = np.zeros((100, 120, 3), np.uint8)
     inside[20:68, 30:78] = colour
@@ -94,7 +97,7 @@ def test_any_box_gives_a_face(x, y, w, h):
 def test_outside_the_picture_the_edge_is_repeated():
     picture = np.full((60, 60), 7, np.uint8)
     assert (crop_face(picture, Detection(-30, -30, 90, 90, 1.0)) == 7).all()
-    with pytest.raises(PictureError, match="empty"):
+    with pytest.raises(ImageError, match="empty"):
         crop_face(picture, Detection(0, 0, 0, 0, 1.0))
 
 
@@ -128,7 +131,7 @@ def test_each_thread_has_its_own_cascade():
 
 def test_yunet_is_asked_for_by_its_file(tmp_path, monkeypatch):
     monkeypatch.setenv("FERNB_MODELS", str(tmp_path))
-    with pytest.raises(ModelError, match="fetch_yunet"):
+    with pytest.raises(ModelError, match="fernb fetch yunet"):
         find_faces(COLLINS, "yunet")
     with pytest.raises(ModelError, match="no YuNet file"):
         find_faces(COLLINS, yunet=tmp_path / "absent.onnx")
@@ -161,6 +164,6 @@ def test_the_download_is_checked(server, tmp_path, monkeypatch):
     right = hashlib.sha256(b"network").hexdigest()
     for url, digest, word in ((f"{server}/whole", "0" * 64, "not the file"), (f"{server}/gone", right, "404")):
         with pytest.raises(ModelError, match=word):
-            faces.fetch_yunet(url, digest, timeout=5)
+            detection.fetch_yunet(url, digest, timeout=5)
         assert not (tmp_path / "models").exists()
-    assert faces.fetch_yunet(f"{server}/whole", right).read_bytes() == b"network"
+    assert detection.fetch_yunet(f"{server}/whole", right).read_bytes() == b"network"

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from fernb import config, synthetic
-from fernb.faces import find_faces
-from fernb.fatigue import FatigueMeter, eyes_closed
-from fernb.images import read_picture
+from fernb import config
+from fernb.data import synthetic
+from fernb.video.fatigue import FatigueMeter
+from fernb.vision.detection import eyes_closed, find_faces
+from fernb.vision.images import read_image
 
 
 def follow(meter: FatigueMeter, closed: list[bool], fps: float):
@@ -43,7 +44,7 @@ def test_a_gap_says_nothing_about_the_eyes():
 
 
 def test_open_eyes_of_real_people_are_seen():
-    rgb = read_picture(config.SAMPLES / "eileen_collins.jpg")
+    rgb = read_image(config.SAMPLES / "eileen_collins.jpg")
     assert not eyes_closed(rgb, find_faces(rgb, "haar")[0])
 
 

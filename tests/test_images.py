@@ -8,19 +8,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from fernb import config, images
-from fernb.errors import PictureError
-from fernb.images import read_picture, to_grey, to_rgb, write_picture
+from fernb import config
+from fernb.errors import ImageError
+from fernb.vision import images
+from fernb.vision.images import read_image, to_grey, to_rgb, write_image
 
 RGB = np.random.default_rng(2).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 
 
 def test_png_comes_back_exactly_even_under_a_foreign_name(tmp_path):
     path = tmp_path / "smörgås 顔.png"
-    write_picture(path, RGB)
-    np.testing.assert_array_equal(read_picture(path), RGB)
-    write_picture(path, RGB[..., 0])
-    np.testing.assert_array_equal(to_grey(read_picture(path)), RGB[..., 0])
+    write_image(path, RGB)
+    np.testing.assert_array_equal(read_image(path), RGB)
+    write_image(path, RGB[..., 0])
+    np.testing.assert_array_equal(to_grey(read_image(path)), RGB[..., 0])
 
 
 def test_kinds_of_png(tmp_path):
@@ -31,19 +32,19 @@ def test_kinds_of_png(tmp_path):
     Image.fromarray(rgba).save(tmp_path / "clear.png")
     Image.fromarray(RGB).quantize(16).save(tmp_path / "palette.png")
     Image.fromarray(grey[:1, :1]).save(tmp_path / "dot.png")
-    np.testing.assert_array_equal(to_grey(read_picture(tmp_path / "deep.png")), grey)
-    clear = read_picture(tmp_path / "clear.png")
+    np.testing.assert_array_equal(to_grey(read_image(tmp_path / "deep.png")), grey)
+    clear = read_image(tmp_path / "clear.png")
     assert (clear[:, :15] == 255).all()  # transparent is white
     np.testing.assert_array_equal(clear[:, 15:], RGB[:, 15:])
-    assert read_picture(tmp_path / "palette.png").shape == (20, 30, 3)
-    assert read_picture(tmp_path / "dot.png").shape == (1, 1, 3)
+    assert read_image(tmp_path / "palette.png").shape == (20, 30, 3)
+    assert read_image(tmp_path / "dot.png").shape == (1, 1, 3)
 
 
 def test_a_turned_photograph_is_turned_back(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held upright
     Image.fromarray(cv2.resize(RGB, (64, 32))).save(tmp_path / "upright.jpg", exif=exif)
-    assert read_picture(tmp_path / "upright.jpg").shape == (64, 32, 3)
+    assert read_image(tmp_path / "upright.jpg").shape == (64, 32, 3)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", None])
@@ -51,10 +52,10 @@ def test_no_picture_is_one_sentence(tmp_path, content):
     path = tmp_path / "bad.jpg"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(PictureError, match=r"bad\.jpg"):
-        read_picture(path)
-    with pytest.raises(PictureError, match="cannot read"):
-        read_picture(tmp_path)
+    with pytest.raises(ImageError, match=r"bad\.jpg"):
+        read_image(path)
+    with pytest.raises(ImageError, match="cannot read"):
+        read_image(tmp_path)
 
 
 @given(
@@ -63,23 +64,23 @@ def test_no_picture_is_one_sentence(tmp_path, content):
 def test_any_array_becomes_rgb_or_a_sentence(array):
     try:
         rgb = to_rgb(array)
-    except PictureError as error:
+    except ImageError as error:
         assert "picture" in str(error)
     else:
         assert rgb.dtype == np.uint8 and rgb.shape == (*array.shape[:2], 3)
 
 
 def test_other_types_and_sizes_are_refused():
-    with pytest.raises(PictureError, match="int64"):
+    with pytest.raises(ImageError, match="int64"):
         to_rgb(np.zeros((4, 4), np.int64))
-    with pytest.raises(PictureError, match="below 12000"):
+    with pytest.raises(ImageError, match="below 12000"):
         to_rgb(np.zeros((1, 12_001), np.uint8))
     assert (to_rgb(np.full((2, 2), 0.5)) == 128).all()
 
 
 def test_write_refuses_unknown_formats(tmp_path):
-    with pytest.raises(PictureError, match=r"\.png or \.jpg"):
-        write_picture(tmp_path / "face.xyz", RGB)
+    with pytest.raises(ImageError, match=r"\.png or \.jpg"):
+        write_image(tmp_path / "face.xyz", RGB)
     assert not list(tmp_path.iterdir())
 
 
@@ -99,4 +100,4 @@ def test_operations():
 
 def test_the_samples_are_whole():
     for path in sorted(config.SAMPLES.glob("*.jpg")):
-        assert read_picture(path).shape[2] == 3
+        assert read_image(path).shape[2] == 3

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import fernb
-from fernb import models
 from fernb.errors import ModelError
 from fernb.labels import EMOTIONS, EMOTIONS_8
+from fernb.networks import architectures, storage
 
 FACES = np.random.default_rng(3).integers(0, 256, (9, 48, 48), dtype=np.uint8)
 
@@ -17,18 +17,18 @@ FACES = np.random.default_rng(3).integers(0, 256, (9, 48, 48), dtype=np.uint8)
 @pytest.fixture(scope="module")
 def network():
     keras.utils.set_random_seed(1)
-    return models.build_vgg(widths=(4, 8), dense=16, normalise=models.FusedBatchNormalization)
+    return architectures.build_vgg(widths=(4, 8), dense=16, normalise=architectures.FusedBatchNormalization)
 
 
 @pytest.fixture(scope="module")
 def saved(network, tmp_path_factory):
-    return models.save_model(network, tmp_path_factory.mktemp("model") / "tiny.keras", {"labels": list(EMOTIONS)})
+    return storage.save_model(network, tmp_path_factory.mktemp("model") / "tiny.keras", {"labels": list(EMOTIONS)})
 
 
 @pytest.mark.parametrize("shape", [(6, 5, 5, 3), (6, 3)])
 def test_fused_normalisation_equals_keras(shape):
     rng = np.random.default_rng(0)
-    fused, standard = models.FusedBatchNormalization(), keras.layers.BatchNormalization()
+    fused, standard = architectures.FusedBatchNormalization(), keras.layers.BatchNormalization()
     for layer in (fused, standard):
         layer.build(shape)
         layer.set_weights([np.linspace(0.5, 2, 3), np.linspace(-1, 1, 3), np.zeros(3), np.ones(3)])
@@ -48,8 +48,8 @@ def test_scaling_and_softmax_are_inside(network):
 
 
 def test_portable_has_standard_layers_and_the_same_answers(network):
-    copy = models.portable(network)
-    assert not any(isinstance(layer, models.FusedBatchNormalization) for layer in copy.layers)
+    copy = architectures.to_standard_layers(network)
+    assert not any(isinstance(layer, architectures.FusedBatchNormalization) for layer in copy.layers)
     x = FACES[..., None].astype(np.float32)
     np.testing.assert_allclose(copy(x, training=False), network(x, training=False), atol=1e-6)
 
@@ -73,8 +73,8 @@ def test_flipping_averages_a_face_and_its_mirror(saved):
 
 
 def test_eight_emotions_can_be_seen_as_seven(tmp_path):
-    model = models.build_resnet(8, widths=(4, 8))
-    path = models.save_model(model, tmp_path / "eight.keras", {"labels": list(EMOTIONS_8)}).with_suffix(".tflite")
+    model = architectures.build_resnet(8, widths=(4, 8))
+    path = storage.save_model(model, tmp_path / "eight.keras", {"labels": list(EMOTIONS_8)}).with_suffix(".tflite")
     eight, seven = fernb.Recogniser(path), fernb.Recogniser(path, seven=True)
     assert eight.labels == EMOTIONS_8 and seven.labels == EMOTIONS
     expected = eight.predict(FACES)[:, :7]
@@ -86,11 +86,11 @@ def test_eight_emotions_can_be_seen_as_seven(tmp_path):
 
 def test_whole_numbers_of_eight_bits_answer_nearly_the_same(network, tmp_path):
     path = tmp_path / "int8.tflite"
-    models.export_litert(models.portable(network), path, examples=np.concatenate([FACES] * 10))
+    storage.export_litert(architectures.to_standard_layers(network), path, examples=np.concatenate([FACES] * 10))
     path.with_suffix(".json").write_text(json.dumps({"labels": list(EMOTIONS)}))
     answers = fernb.Recogniser(path).predict(FACES)
     np.testing.assert_allclose(answers, network.predict(FACES[..., None], verbose=0), atol=0.05)
-    models.export_litert(models.portable(network), tmp_path / "half.tflite")
+    storage.export_litert(architectures.to_standard_layers(network), tmp_path / "half.tflite")
     assert path.stat().st_size < (tmp_path / "half.tflite").stat().st_size * 1.5  # tiny nets are mostly header
 
 
@@ -132,7 +132,7 @@ def test_code_in_a_model_file_is_not_run(tmp_path):
     trap = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Lambda(lambda x: x), keras.layers.Flatten()])
     trap.save(tmp_path / "trap.keras")
     with pytest.raises(ModelError, match="cannot be loaded"):
-        models.load_model(tmp_path / "trap.keras")
+        storage.load_model(tmp_path / "trap.keras")
 
 
 def test_the_committed_network():

@@ -29,7 +29,7 @@ from fernb import config
 FOLDER = config.ROOT / "notebooks"
 NOTEBOOKS = sorted([*FOLDER.glob("*.ipynb"), *FOLDER.glob("solutions/*.ipynb")])
 
-MOST_LINES, MOST_BYTES = 30, 1_000_000
+MOST_LINES, MAX_BYTES = 30, 1_000_000
 TAGS = {"parameters", "nbval-skip", "nbval-check-output", "nbval-ignore-output", "raises-exception"}
 GOALS = ("**You will learn**", "**You need**", "**You get**")
 SECTIONS = ("Setup", "Limits", "Summary", "Exercises", "Next")
@@ -57,8 +57,8 @@ def problems(path: Path, notebook: nbformat.NotebookNode) -> Iterator[str]:
 
 
 def file_problems(path: Path, notebook: nbformat.NotebookNode) -> Iterator[str]:
-    if path.is_file() and path.stat().st_size > MOST_BYTES:
-        yield f"{path.stat().st_size:,} bytes are more than {MOST_BYTES:,}"
+    if path.is_file() and path.stat().st_size > MAX_BYTES:
+        yield f"{path.stat().st_size:,} bytes are more than {MAX_BYTES:,}"
     try:
         nbformat.validate(notebook)
     except nbformat.ValidationError as error:

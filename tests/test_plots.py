@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from fernb import plots
-from fernb.data import FaceSet, make_splits
+from fernb import plots as plots
+from fernb.data.faceset import FaceSet, make_splits
 from fernb.evaluation import evaluate, reliability
-from fernb.faces import Detection
 from fernb.labels import COLOURS, EMOTIONS, EMOTIONS_8
+from fernb.vision.detection import Detection
 
 FACES = np.random.default_rng(2013).integers(0, 256, (10, 48, 48), np.uint8)
 LABELS = np.arange(10) % 7

@@ -13,8 +13,8 @@ import click
 import pytest
 
 from fernb import EMOTIONS, config
-from fernb.cli import main
-from fernb.video import columns
+from fernb.app.cli import main
+from fernb.video.table import columns
 
 ROOT = config.ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def test_every_figure_is_as_its_file_has_it():
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory):
     """A copy of the project without what users make, and a FER2013 of seven drawn faces a split."""
-    from fernb.synthetic import draw_faces
+    from fernb.data.synthetic import draw_faces
 
     folder = tmp_path_factory.mktemp("scratch") / "fernb"
     mine = shutil.ignore_patterns(".*", "runs", "out", "models", "*.npz", "__pycache__", "*.egg-info", "tests")
@@ -115,7 +115,7 @@ def test_commands_do_what_they_say(scratch):
     for command in FERNB:
         if command.startswith(TOO_LONG):
             continue
-        answer = run(scratch, "-m", "fernb.cli", *shlex.split(command)[1:])
+        answer = run(scratch, "-m", "fernb.app.cli", *shlex.split(command)[1:])
         assert answer.returncode == 0, f"{command}: {answer.stderr}"
         assert answer.stdout, command
         if command == "fernb predict":

@@ -8,12 +8,16 @@ import pytest
 from click.testing import CliRunner
 
 import fernb
-from fernb import report, synthetic
-from fernb.cli import main
-from fernb.data import FaceSet, ferplus, make_splits, save_cache
+from fernb.app import report
+from fernb.app.cli import main
+from fernb.data import synthetic
+from fernb.data.faceset import FaceSet, make_splits
+from fernb.data.ferplus import ferplus_splits
+from fernb.data.loading import save_cache
 from fernb.errors import DataError
 from fernb.labels import EMOTIONS, EMOTIONS_8
-from fernb.models import build_vgg, save_model
+from fernb.networks.architectures import build_vgg
+from fernb.networks.storage import save_model
 
 HISTORY = {"loss": [2, 1.0], "val_loss": [2, 1.5], "accuracy": [0.2, 0.5], "val_accuracy": [0.2, 0.4]}
 
@@ -59,7 +63,7 @@ def test_metrics_are_those_of_the_committed_files(written, folder, splits):
     assert network["int8"]["accuracy"] == (small == splits.test.labels).mean()
     assert set(metrics["networks"]["ferplus"]["test"]["per_class"]) == set(EMOTIONS_8)
     assert network["test"]["ece_before"] != network["test"]["ece"]
-    clear = ferplus(splits, "majority").test
+    clear = ferplus_splits(splits, "majority").test
     chosen = fernb.Recogniser(folder / "ferplus.tflite").predict(clear.images, flip=True).argmax(1)
     assert metrics["networks"]["ferplus"]["majority_flip"]["accuracy"] == (chosen == clear.labels).mean()
     assert set(metrics["networks"]["ferplus"]["seven"]["per_class"]) == set(EMOTIONS)

@@ -12,14 +12,20 @@ import pytest
 from click.testing import CliRunner
 
 import fernb
-from fernb import config, demo, extraction, live, scan, synthetic
-from fernb.cli import main
+from fernb import config
+from fernb.app import samples
+from fernb.app.cli import main
+from fernb.data import synthetic
 from fernb.errors import FernbError, VideoError
-from fernb.extraction import Wanted
-from fernb.images import write_picture
-from fernb.scan import Sampling
-from fernb.tracking import Tracker
-from fernb.video import FaceReader, Frame, VideoWriter, frames, read_faces
+from fernb.video import extract, live, scan
+from fernb.video import table as video_table
+from fernb.video.extract import Wanted
+from fernb.video.reading import FaceReader, read_faces
+from fernb.video.scan import Sampling
+from fernb.video.stream import Frame, frames
+from fernb.video.tracking import Tracker
+from fernb.video.writer import VideoWriter
+from fernb.vision.images import write_image
 
 ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg")
 
@@ -29,7 +35,7 @@ def clip(tmp_path_factory):
     """Four seconds at 10 frames a second: two real people, the camera moving; one leaves at half-time."""
     path = tmp_path_factory.mktemp("clip") / "two.mp4"
     with VideoWriter(path, 10) as writer:
-        for rgb in demo.two_people(4, 10, away=(2, 4)):
+        for rgb in samples.two_people(4, 10, away=(2, 4)):
             writer.add(rgb)
     return path
 
@@ -54,7 +60,7 @@ def test_each_person_has_a_number_of_their_own(scanned):
     assert rows["held"].max() > 5 and (rows["held"] >= 1).all()
     collins = sides.idxmin()
     assert (rows[rows["track"] == collins]["emotion"] == "happy").all()
-    assert "frames analysed, 0 without a face" in scan.summary(scanned[0])[0]
+    assert "frames analysed, 0 without a face" in video_table.summary(scanned[0])[0]
 
 
 @pytest.mark.parametrize("every", [Sampling(), Sampling(seconds=0.5), Sampling(step=7)])
@@ -87,25 +93,25 @@ def test_other_samplings_are_one_sentence(text):
 
 def test_extract_finds_the_way_back(clip, scanned, tmp_path):
     wanted = Wanted("happy", repeat=3, min_confidence=0.5, apart=1.0)
-    *faces, sheet = extraction.extract(clip, scanned[0], wanted, tmp_path)
-    rows = extraction.choose(scanned[0], wanted)
+    *faces, sheet = extract.extract(clip, scanned[0], wanted, tmp_path)
+    rows = extract.choose(scanned[0], wanted)
     assert len(faces) == len(rows) >= 3 and sheet.name == "contact_sheet.png"
     assert rows["confidence"].is_monotonic_decreasing and (rows["held"] >= 3).all()
     times = np.sort(rows["time_s"])
     assert (np.diff(times) >= 1.0 - 1e-9).all()  # one person, so thinned by time
-    first = fernb.read_picture(faces[0])
+    first = fernb.read_image(faces[0])
     assert first.shape[0] == first.shape[1] > rows.iloc[0]["w"]
     found = fernb.find_faces(first, "haar")
     assert len(found) == 1 and fernb.Recogniser().predict(fernb.crop_face(first, found[0])[None]).argmax() == 3
 
 
 def test_extract_heeds_person_and_number_of_faces(scanned):
-    alone = extraction.choose(scanned[0], Wanted("happy", only_faces=1, apart=0))
-    both = extraction.choose(scanned[0], Wanted("happy", only_faces=2, apart=0))
+    alone = extract.choose(scanned[0], Wanted("happy", only_faces=1, apart=0))
+    both = extract.choose(scanned[0], Wanted("happy", only_faces=2, apart=0))
     assert alone["frame"].min() == 20 and both["frame"].max() == 19
     person = int(alone["track"].iloc[0])
-    assert len(extraction.choose(scanned[0], Wanted("happy", person=person, apart=0))) == len(alone) + len(both)
-    assert len(extraction.choose(scanned[0], Wanted("happy", person=99))) == 0
+    assert len(extract.choose(scanned[0], Wanted("happy", person=person, apart=0))) == len(alone) + len(both)
+    assert len(extract.choose(scanned[0], Wanted("happy", person=99))) == 0
 
 
 def test_what_cannot_be_extracted_is_one_sentence(clip, scanned, tmp_path):
@@ -117,9 +123,9 @@ def test_what_cannot_be_extracted_is_one_sentence(clip, scanned, tmp_path):
     cases = {"absent.csv": "no table", "other.csv": "not a table", "far.csv": "scan that video again"}
     for name, word in cases.items():
         with pytest.raises(VideoError, match=word):
-            extraction.extract(clip, tmp_path / name, Wanted("happy"), tmp_path / "out")
+            extract.extract(clip, tmp_path / name, Wanted("happy"), tmp_path / "out")
     with pytest.raises(VideoError, match="is disgust as asked"):
-        extraction.extract(clip, scanned[0], Wanted("disgust", min_confidence=0.99), tmp_path / "out")
+        extract.extract(clip, scanned[0], Wanted("disgust", min_confidence=0.99), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -131,7 +137,7 @@ def test_a_video_without_a_face_has_a_table_all_the_same(tmp_path):
     writer.release()
     (table, _video) = scan.scan(path, tmp_path / "out", FaceReader(fernb.Recogniser()))
     assert pd.read_csv(table)["track"].isna().tolist() == [True] * 5
-    assert scan.summary(table) == ["5 frames analysed, 5 without a face"]
+    assert video_table.summary(table) == ["5 frames analysed, 5 without a face"]
 
 
 def test_counts_in_the_old_layout(clip, tmp_path):
@@ -149,8 +155,8 @@ def test_a_folder_of_pictures_in_the_order_in_which_people_count(tmp_path):
         if name.endswith("txt"):
             (tmp_path / name).write_text("no picture")
         else:
-            picture = fernb.read_picture(config.SAMPLES / "eileen_collins.jpg")
-            write_picture(tmp_path / name, picture if name == "img2.png" else picture[:300, 60:400])
+            picture = fernb.read_image(config.SAMPLES / "eileen_collins.jpg")
+            write_image(tmp_path / name, picture if name == "img2.png" else picture[:300, 60:400])
     paths = scan.scan(tmp_path, tmp_path / "out", FaceReader(fernb.Recogniser()))
     rows = pd.read_csv(paths[0])
     assert rows["time_s"].tolist() == [0, 1, 2] and (rows["emotion"] == "happy").all()
@@ -163,7 +169,7 @@ def test_a_folder_of_pictures_in_the_order_in_which_people_count(tmp_path):
 
 def test_who_returns_soon_keeps_the_number_and_later_is_new():
     for away, numbers in (((1, 2), {1, 2}), ((1, 3.5), {1, 2, 3})):
-        stream = (Frame(i, i / 10, rgb) for i, rgb in enumerate(demo.two_people(5, 10, away)))
+        stream = (Frame(i, i / 10, rgb) for i, rgb in enumerate(samples.two_people(5, 10, away)))
         seen = [reading.track for _, readings in read_faces(stream, fernb.Recogniser()) for reading in readings]
         assert set(seen) == numbers
 
@@ -174,7 +180,7 @@ def test_unsure_faces_are_named_so_and_not_extracted(clip, tmp_path):
     rows = pd.read_csv(table)
     assert (rows["emotion"] == "unsure").all() and (rows["confidence"] > 0.2).all()
     with pytest.raises(VideoError, match="is happy as asked"):
-        extraction.extract(clip, table, Wanted("happy"), tmp_path / "x")
+        extract.extract(clip, table, Wanted("happy"), tmp_path / "x")
     assert pd.read_csv(tmp_path / "two_counts.csv").iloc[:, 2:].to_numpy().sum() == 0
 
 
@@ -188,7 +194,7 @@ def test_fatigue_has_its_columns(tmp_path):
     rows = pd.read_csv(table)
     assert rows["fatigue_alarm"].iloc[:20].sum() == 0 and rows["fatigue_alarm"].iloc[26:].sum() > 0
     assert rows["eyes_closed"].between(0, 1).all() and rows["eyes"].notna().all()
-    assert "eyes closed long or often from 5." in "\n".join(scan.summary(table))
+    assert "eyes closed long or often from 5." in "\n".join(video_table.summary(table))
 
 
 def write_clip(path, codec: str, pictures) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fernb.errors import FernbError
-from fernb.smoothing import SMOOTHERS, Repeater, delays, false_flicker, flicker, show, smooth, smoother
+from fernb.video.smoothing import SMOOTHERS, LabelStabiliser, delays, false_flicker, flicker, show, smooth, smoother
 
 steps = st.lists(st.tuples(st.floats(0, 2), st.lists(st.floats(0, 1), min_size=3, max_size=3)), min_size=1, max_size=30)
 
@@ -59,7 +59,7 @@ def test_frames_count_by_time_and_not_by_number():
 
 
 def test_the_repeater_counts():
-    repeater = Repeater(hold=2)
+    repeater = LabelStabiliser(hold=2)
     rows = np.eye(2, dtype=np.float32)[[0, 0, 1, 0, 1, 1, 1]]
     assert [(repeater(row), repeater.held) for row in rows] == [
         (None, 1),

@@ -4,18 +4,22 @@ import json
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-keras = pytest.importorskip("keras")
-
-from fernb import cli, config, style_features, style_transfer, styles  # noqa: E402
-from fernb.errors import FernbError, ModelError, PictureError  # noqa: E402
-from fernb.images import read_picture, write_picture  # noqa: E402
-from fernb.models import build_resnet, build_vgg, portable  # noqa: E402
-from fernb.style_features import load_features  # noqa: E402
-from fernb.style_transfer import transfer  # noqa: E402
+from fernb import config
+from fernb.app import cli
+from fernb.errors import FernbError, ImageError, ModelError
+from fernb.networks.architectures import build_resnet, build_vgg, to_standard_layers
+from fernb.style import features as style_features
+from fernb.style import pictures as styles
+from fernb.style import survival
+from fernb.style import transfer as style_transfer
+from fernb.style.features import load_features
+from fernb.style.transfer import transfer_style
+from fernb.vision.images import read_image, write_image
 
 
 @pytest.fixture(scope="module")
@@ -119,19 +123,19 @@ def test_match_colours_takes_mean_and_covariance():
 
 @pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
 def test_transfer_lowers_the_loss(untrained, pictures, optimiser):
-    result = transfer(*pictures, untrained, size=48, steps=12, optimiser=optimiser)
+    result = transfer_style(*pictures, untrained, size=48, steps=12, optimiser=optimiser)
     assert result.picture.shape == (40, 48, 3) and result.picture.dtype == np.uint8
     assert result.history[-1]["style"] < 0.7 * result.history[0]["style"]
     assert 1 <= len(result.history) <= 12 and not result.stopped
 
 
 def test_same_call_same_picture(untrained, pictures):
-    once, again = (transfer(*pictures, untrained, size=32, steps=3).picture for _ in range(2))
+    once, again = (transfer_style(*pictures, untrained, size=32, steps=3).picture for _ in range(2))
     assert np.array_equal(once, again)
 
 
 def test_strength_zero_leaves_the_content(untrained, pictures):
-    result = transfer(*pictures, untrained, size=48, steps=4, strength=0, smooth=0, keep_colour=True)
+    result = transfer_style(*pictures, untrained, size=48, steps=4, strength=0, smooth=0, keep_colour=True)
     assert np.abs(result.picture.astype(int) - style_transfer.fit(pictures[0], 48)).max() <= 2
 
 
@@ -140,7 +144,7 @@ def test_keep_colour_changes_luminance_only(untrained):
 
     content = np.full((40, 40, 3), (150, 90, 70), np.uint8)
     content[10:30, 10:30] = (90, 130, 80)
-    result = transfer(content, styles.draw_style("glass", 64), untrained, size=40, steps=8, keep_colour=True)
+    result = transfer_style(content, styles.draw_style("glass", 64), untrained, size=40, steps=8, keep_colour=True)
     before, after = (cv2.cvtColor(p, cv2.COLOR_RGB2YCrCb).astype(int) for p in (content, result.picture))
     inside = (result.picture > 4).all(-1) & (result.picture < 251).all(-1)  # clipping there bends the colour
     assert np.abs(before - after)[inside][:, 1:].max() <= 2
@@ -150,7 +154,7 @@ def test_keep_colour_changes_luminance_only(untrained):
 def test_coarse_then_fine(untrained):
     sizes = []
     content, style = styles.draw_style("dots", 65), styles.draw_style("mosaic", 100)
-    result = transfer(
+    result = transfer_style(
         content[:, :53], style, untrained, size=81, steps=6, progress=lambda step: sizes.append(step.picture.shape)
     )
     assert sizes[0] == (40, 33, 3) and sizes[-1] == result.picture.shape == (81, 66, 3)
@@ -166,7 +170,7 @@ def test_stopping_keeps_the_picture(untrained, pictures, optimiser, error):
         if step.number == 2:
             raise error
 
-    result = transfer(*pictures, untrained, size=80, steps=9, optimiser=optimiser, progress=progress)
+    result = transfer_style(*pictures, untrained, size=80, steps=9, optimiser=optimiser, progress=progress)
     assert result.stopped and len(seen) == 2 and (seen[0].number, seen[0].steps) == (1, 9)
     assert result.picture.shape == (67, 80, 3) and result.picture.std() > 1
     assert set(seen[1].losses) == {"total", "content", "style", "smooth"}
@@ -178,22 +182,22 @@ def test_odd_pictures(untrained, pictures):
     rgba = np.dstack([content, np.full(grey.shape, 128, np.uint8)])
     huge = np.kron(grey, np.ones((150, 167), np.uint8))  # 8016x6000
     for style in (grey, rgba, huge):
-        assert transfer(content, style, untrained, size=32, steps=1).picture.shape == (27, 32, 3)
+        assert transfer_style(content, style, untrained, size=32, steps=1).picture.shape == (27, 32, 3)
     plain = np.full((30, 30), 77, np.uint8)
-    assert np.isfinite(transfer(plain, content, untrained, size=32, steps=2).history[-1]["total"])
+    assert np.isfinite(transfer_style(plain, content, untrained, size=32, steps=2).history[-1]["total"])
     for bad in (content[:1, :1], content[:2], content[:0]):
-        with pytest.raises(PictureError):
-            transfer(content, bad, untrained, size=32, steps=1)
-        with pytest.raises(PictureError):
-            transfer(bad, content, untrained, size=32, steps=1)
-    with pytest.raises(PictureError, match="plain colour"):
-        transfer(content, plain, untrained, size=32, steps=1)
+        with pytest.raises(ImageError):
+            transfer_style(content, bad, untrained, size=32, steps=1)
+        with pytest.raises(ImageError):
+            transfer_style(bad, content, untrained, size=32, steps=1)
+    with pytest.raises(ImageError, match="plain colour"):
+        transfer_style(content, plain, untrained, size=32, steps=1)
 
 
 @pytest.mark.parametrize("bad", [{"steps": 0}, {"size": 3}, {"strength": -1}, {"smooth": -1}, {"optimiser": "sgd"}])
 def test_bad_settings(untrained, pictures, bad):
     with pytest.raises(FernbError):
-        transfer(*pictures, untrained, **bad)
+        transfer_style(*pictures, untrained, **bad)
 
 
 # --- features ----------------------------------------------------------------------------------------
@@ -202,7 +206,7 @@ def test_bad_settings(untrained, pictures, bad):
 @pytest.mark.parametrize("build", [build_vgg, build_resnet])
 def test_fer_features_are_those_of_the_network(tmp_path, build):
     network = build(widths=(4, 6, 8))
-    portable(network).save(tmp_path / "small.keras")
+    to_standard_layers(network).save(tmp_path / "small.keras")
     features = load_features("fer", tmp_path / "small.keras")
     faces = np.random.default_rng(8).integers(0, 256, (2, 48, 48, 1)).astype(np.float32)
     maps = features.model(np.repeat(faces, 3, -1))
@@ -246,7 +250,7 @@ def test_vgg_from_a_file(vgg16_file):
 
 
 def test_vgg_paints_in_colour(vgg16_file, pictures):
-    result = transfer(*pictures, load_features("vgg16", vgg16_file), size=32, steps=2)
+    result = transfer_style(*pictures, load_features("vgg16", vgg16_file), size=32, steps=2)
     assert result.picture.shape == (27, 32, 3) and result.settings["features"] == "vgg16"
 
 
@@ -296,11 +300,11 @@ def test_styles_are_drawn_the_same_each_time(name):
 
 
 def test_style_picture_by_name_or_file(tmp_path):
-    write_picture(tmp_path / "own.png", styles.draw_style("dots", 32))
-    assert np.array_equal(styles.style_picture(tmp_path / "own.png"), styles.draw_style("dots", 32))
-    assert np.array_equal(styles.style_picture("dots"), styles.draw_style("dots"))
-    with pytest.raises(PictureError, match="strokes, mosaic"):
-        styles.style_picture("cubism")
+    write_image(tmp_path / "own.png", styles.draw_style("dots", 32))
+    assert np.array_equal(styles.style_image(tmp_path / "own.png"), styles.draw_style("dots", 32))
+    assert np.array_equal(styles.style_image("dots"), styles.draw_style("dots"))
+    with pytest.raises(ImageError, match="strokes, mosaic"):
+        styles.style_image("cubism")
 
 
 # --- command line ------------------------------------------------------------------------------------
@@ -314,7 +318,7 @@ def test_command(tmp_path):
     out = tmp_path / "painted.jpg"
     done = style(config.SAMPLES / "flower.jpg", "mosaic", "--out", out, "--size", 32, "--steps", 2)
     assert done.exit_code == 0, done.output
-    assert read_picture(out).shape[1] == 32
+    assert read_image(out).shape[1] == 32
     told = json.loads(out.with_suffix(".json").read_text())
     assert told["content"] == "flower.jpg" and told["style"] == "mosaic" and told["steps_done"] == 2
     assert "features: " in done.output and "emotion network" in done.output
@@ -339,7 +343,7 @@ def test_command_answers_in_a_sentence(tmp_path, monkeypatch, words, sentence):
 
 @pytest.mark.parametrize("side", [1, 15])
 def test_command_with_a_tiny_style(tmp_path, side):
-    write_picture(tmp_path / "tiny.png", np.full((side, side, 3), 90, np.uint8))
+    write_image(tmp_path / "tiny.png", np.full((side, side, 3), 90, np.uint8))
     done = style(config.SAMPLES / "flower.jpg", tmp_path / "tiny.png", "--out", tmp_path / "a.png")
     assert done.exit_code == 1 and f"{side}x{side} pixels is too small" in done.output
     assert not (tmp_path / "a.png").exists()
@@ -352,16 +356,16 @@ def test_ctrl_c_keeps_the_picture(tmp_path, monkeypatch):
             if step.number == 2:
                 raise KeyboardInterrupt
 
-        return transfer(*pictures, progress=and_stop, **settings)
+        return transfer_style(*pictures, progress=and_stop, **settings)
 
-    monkeypatch.setattr(style_transfer, "transfer", interrupted)
+    monkeypatch.setattr(style_transfer, "transfer_style", interrupted)
     done = style(config.SAMPLES / "flower.jpg", "dots", "--out", tmp_path / "a.png", "--size", 32, "--steps", 50)
     assert done.exit_code == 0 and "stopped after 2 of 50 steps" in done.output
-    assert json.loads((tmp_path / "a.json").read_text())["stopped"] and read_picture(tmp_path / "a.png").std() > 1
+    assert json.loads((tmp_path / "a.json").read_text())["stopped"] and read_image(tmp_path / "a.png").std() > 1
 
 
 def test_help_needs_no_tensorflow():
-    code = "import sys; from fernb.cli import main\ntry: main(['style', '--help'])\nexcept SystemExit: pass\n"
+    code = "import sys; from fernb.app.cli import main\ntry: main(['style', '--help'])\nexcept SystemExit: pass\n"
     code += "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
@@ -371,7 +375,7 @@ def test_help_needs_no_tensorflow():
 
 def test_explorer_paints_and_stops(untrained, pictures):
     pytest.importorskip("ipywidgets")
-    from fernb.style_explorer import StyleExplorer
+    from fernb.widgets.style import StyleExplorer
 
     explorer = StyleExplorer({"noise": pictures[0]}, {"woodcut": pictures[1], "tiny": pictures[1][:3]}, untrained, 40)
     explorer.steps.value = 10
@@ -387,7 +391,7 @@ def test_explorer_paints_and_stops(untrained, pictures):
 
 def test_explorer_says_what_is_wrong(untrained, pictures):
     pytest.importorskip("ipywidgets")
-    from fernb.style_explorer import StyleExplorer
+    from fernb.widgets.style import StyleExplorer
 
     explorer = StyleExplorer({"noise": pictures[0]}, {"plain": np.full((40, 40, 3), 9, np.uint8)}, untrained, 40)
     explorer.paint.click()
@@ -395,26 +399,26 @@ def test_explorer_says_what_is_wrong(untrained, pictures):
 
 
 def test_painted_faces_and_what_survives(untrained):
-    from fernb import style_emotion
-    from fernb.synthetic import draw_faces
+    from fernb.data.synthetic import draw_faces
+    from fernb.style import survival
 
     faces, style = draw_faces(3, 1), styles.draw_style("woodcut", 64)
-    assert np.array_equal(style_emotion.paint_faces(faces.images, style, untrained, 0), faces.images)
-    painted = style_emotion.paint_faces(faces.images, style, untrained, 1.0, steps=8)
+    assert np.array_equal(survival.paint_faces(faces.images, style, untrained, 0), faces.images)
+    painted = survival.paint_faces(faces.images, style, untrained, 1.0, steps=8)
     assert painted.shape == (3, 48, 48) and painted.dtype == np.uint8
-    noisy = style_emotion.noisy(faces.images, painted).astype(float)
+    noisy = survival.noisy(faces.images, painted).astype(float)
     off = [np.sqrt(np.square(other - faces.images).mean()) for other in (painted.astype(float), noisy)]
     assert off[0] > 5 and off[1] == pytest.approx(off[0], rel=0.3)
 
 
 def test_noise_is_the_control(untrained):
-    from fernb import style_emotion
-    from fernb.synthetic import draw_faces
+
+    from fernb.data.synthetic import draw_faces
 
     faces = draw_faces(6, 2)
-    told = style_emotion.compare(faces.images, faces.images, _Brightness(), faces.labels)
+    told = survival.compare(faces.images, faces.images, _Brightness(), faces.labels)
     assert (told["same"], told["noise"], told["off"]) == (1, 1, 0) and told["noise_accuracy"] == told["accuracy"]
-    told = style_emotion.compare(faces.images, 255 - faces.images, _Brightness())
+    told = survival.compare(faces.images, 255 - faces.images, _Brightness())
     assert told["off"] > 20 and "accuracy" not in told and "noise_accuracy" not in told
 
 
@@ -437,7 +441,7 @@ def test_figures():
 
 
 def test_survival_by_hand():
-    from fernb.style_emotion import survival
+    from fernb.style.survival import survival
 
     before = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
     after = np.array([[0.6, 0.4], [0.9, 0.1], [0.3, 0.7], [0.8, 0.2]])

@@ -5,8 +5,20 @@ import cv2
 import numpy as np
 import pytest
 
-from fernb import config, synthetic
-from fernb.drawing import Identity, Light, Muscles, Pose, draw_head, pose_head, shape_brow, shape_eye, shape_mouth
+from fernb import config
+from fernb.app import samples
+from fernb.data import synthetic
+from fernb.data.rendering import (
+    Identity,
+    Light,
+    Muscles,
+    Pose,
+    draw_head,
+    pose_head,
+    shape_brow,
+    shape_eye,
+    shape_mouth,
+)
 from fernb.errors import DataError, VideoError
 from fernb.labels import EMOTIONS, EMOTIONS_8
 
@@ -155,9 +167,10 @@ def test_haar_finds_the_face_of_the_committed_clip():
 
 
 def test_a_written_clip_can_be_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(synthetic, "CLIP_FPS", 1)
-    monkeypatch.setattr(synthetic.shutil, "which", lambda name: None)
-    synthetic.write_samples(tmp_path)
+    for module in (samples, synthetic):
+        monkeypatch.setattr(module, "CLIP_FPS", 1)
+    monkeypatch.setattr(samples.shutil, "which", lambda name: None)
+    samples.write_samples(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["emotions.csv", "emotions.mp4"]
     reader = cv2.VideoCapture(str(tmp_path / "emotions.mp4"))
     frames = sum(reader.read()[0] for _ in range(30))
@@ -165,16 +178,16 @@ def test_a_written_clip_can_be_read(tmp_path, monkeypatch):
 
 
 def test_a_failing_ffmpeg_is_one_sentence(tmp_path, monkeypatch):
-    failed = synthetic.subprocess.CompletedProcess([], 1, b"", b"no such encoder")
-    monkeypatch.setattr(synthetic.subprocess, "run", lambda *args, **kwargs: failed)
+    failed = samples.subprocess.CompletedProcess([], 1, b"", b"no such encoder")
+    monkeypatch.setattr(samples.subprocess, "run", lambda *args, **kwargs: failed)
     with pytest.raises(VideoError, match="no such encoder"):
-        synthetic._as_h264(tmp_path / "a.mp4", tmp_path / "b.mp4")
+        samples._as_h264(tmp_path / "a.mp4", tmp_path / "b.mp4")
 
 
 def test_a_network_trained_on_real_faces_names_the_drawn_ones():
     if not config.DEFAULT_MODEL.is_file():
         pytest.skip(f"there is no trained model at {config.DEFAULT_MODEL}")
-    from fernb.recogniser import Recogniser
+    from fernb.networks.recogniser import Recogniser
 
     faces = synthetic.draw_faces(350, UNSEEN_SEED)
     named = Recogniser().predict(faces.images).argmax(1)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fernb.errors import FernbError
-from fernb.faces import Detection
-from fernb.tracking import Tracker, _likeness
+from fernb.video.tracking import Tracker, distance_iou
+from fernb.vision.detection import Detection
 
 
 def at(x: float, y: float = 0, side: int = 40) -> Detection:
@@ -124,9 +124,9 @@ boxes = st.tuples(places, places, sizes, sizes).map(np.array)
 
 @given(boxes, boxes)
 def test_likeness_is_symmetric_and_one_for_itself(a, b):
-    assert -1 <= _likeness(a, b) <= 1 + 1e-9
-    assert _likeness(a, b) == pytest.approx(_likeness(b, a))
-    assert _likeness(a, a) == pytest.approx(1)
+    assert -1 <= distance_iou(a, b) <= 1 + 1e-9
+    assert distance_iou(a, b) == pytest.approx(distance_iou(b, a))
+    assert distance_iou(a, a) == pytest.approx(1)
 
 
 def test_retuning_keeps_the_numbers_and_refuses_what_is_wrong():

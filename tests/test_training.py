@@ -8,14 +8,14 @@ import pytest
 
 from fernb import training
 from fernb.augmentation import Augmentation
-from fernb.data import FaceSet, make_splits
+from fernb.data.faceset import FaceSet, make_splits
 from fernb.errors import DataError, FernbError, ModelError
 from fernb.evaluation import apply_temperature
 from fernb.labels import EMOTIONS, EMOTIONS_8
-from fernb.models import build_resnet, start_from
-from fernb.recogniser import Recogniser
-from fernb.saliency import grad_cam
-from fernb.targets import label_targets, taught_targets, vote_targets
+from fernb.networks.architectures import build_resnet, start_from
+from fernb.networks.recogniser import Recogniser
+from fernb.networks.saliency import grad_cam
+from fernb.targets import distillation_targets, label_targets, vote_targets
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,7 @@ def test_every_lever_trains_and_keeps_its_best_epoch(splits, tmp_path, changes):
 
 def test_targets_from_a_teacher_stand_in_for_the_labels(splits, tmp_path):
     labels = label_targets(splits.train, splits.classes)
-    upside_down = taught_targets(labels, [labels[:, [1, 0, 2, 3, 4, 5, 6]]], share=1.0, temperature=1.0)
+    upside_down = distillation_targets(labels, [labels[:, [1, 0, 2, 3, 4, 5, 6]]], share=1.0, temperature=1.0)
     model, _ = training.train(splits, replace(TINY, epochs=6), tmp_path, report=quiet, targets=upside_down)
     probs = model.predict(training.as_input(splits.train.images), verbose=0)
     assert (probs.argmax(1) == 1 - splits.train.labels).mean() > 0.9

@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from fernb import backbones, config, models, pretrained, synthetic, transfer
-from fernb.cli import main
-from fernb.data import FaceSet, make_splits, save_cache
+from fernb import config
+from fernb.app.cli import main
+from fernb.data import synthetic
+from fernb.data.faceset import FaceSet, make_splits
+from fernb.data.loading import save_cache
 from fernb.errors import ModelError
 from fernb.evaluation import evaluate
 from fernb.labels import EMOTIONS
+from fernb.networks import architectures, backbones, storage
+from fernb.transfer import bottleneck, comparison, finetuning
+from fernb.transfer import bottleneck as transfer
 
 RNG = np.random.default_rng(4)
 FACES = RNG.integers(0, 256, (6, 48, 48), dtype=np.uint8)
@@ -58,7 +63,7 @@ def mobilenet(weights):
 def tiny_own(path):
     """A network as ``fernb train`` makes them, a very small one."""
     keras.utils.set_random_seed(2)
-    return models.save_model(models.build_vgg(widths=(4, 8), dense=8), path, {"labels": list(EMOTIONS)})
+    return storage.save_model(architectures.build_vgg(widths=(4, 8), dense=8), path, {"labels": list(EMOTIONS)})
 
 
 # --- preprocessing -----------------------------------------------------------------------------------
@@ -163,7 +168,7 @@ def test_the_own_network_is_a_backbone_too(tmp_path):
     path = tiny_own(tmp_path / "mine.keras")
     backbone = backbones.pretrained("own", weights=path)
     assert backbone.model.output.shape == (None, 12, 12, 8) and backbone.weights == "FER2013, mine.keras"
-    whole = models.load_model(path)
+    whole = storage.load_model(path)
     trunk = keras.Model(whole.input, whole.get_layer(backbone.cut).output)
     np.testing.assert_array_equal(backbone.model(FACES[..., None]), trunk(FACES[..., None]))
 
@@ -173,13 +178,13 @@ def test_the_own_network_is_a_backbone_too(tmp_path):
 
 def test_features_are_cached(mobilenet, tmp_path, monkeypatch):
     faces, seen = face_set(5), []
-    first = transfer.bottleneck_features(
+    first = bottleneck.bottleneck_features(
         mobilenet, faces, cache=tmp_path, progress=lambda *a: seen.append(a), batch_size=2
     )
     assert first.values.shape == (5, 2048) and first.values.dtype == np.float16  # 2 × 2 places
     assert seen == [(2, 5), (4, 5), (5, 5)]
     monkeypatch.setattr(transfer, "answers", None)  # not asked again
-    again = transfer.bottleneck_features(mobilenet, faces, cache=tmp_path)
+    again = bottleneck.bottleneck_features(mobilenet, faces, cache=tmp_path)
     assert np.array_equal(again.values, first.values) and again.seconds == first.seconds
     assert np.array_equal(again.labels, faces.labels)
 
@@ -191,48 +196,48 @@ def test_the_cache_is_whole_or_not_there(mobilenet, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        transfer.bottleneck_features(mobilenet, faces, cache=tmp_path, progress=stop)
+        bottleneck.bottleneck_features(mobilenet, faces, cache=tmp_path, progress=stop)
     assert list(tmp_path.iterdir()) == []
-    first = transfer.bottleneck_features(mobilenet, faces, cache=tmp_path)
+    first = bottleneck.bottleneck_features(mobilenet, faces, cache=tmp_path)
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:200])
-    again = transfer.bottleneck_features(mobilenet, faces, cache=tmp_path)
+    again = bottleneck.bottleneck_features(mobilenet, faces, cache=tmp_path)
     assert np.array_equal(again.values, first.values)
     assert len(np.load(path)["values"]) == 4
 
 
 def test_other_faces_grids_and_weights_have_other_files(mobilenet, tmp_path):
     faces = face_set(2)
-    transfer.bottleneck_features(mobilenet, faces, cache=tmp_path)
-    transfer.bottleneck_features(mobilenet, face_set(2), cache=tmp_path)
-    transfer.bottleneck_features(mobilenet, faces, grid=1, cache=tmp_path)
+    bottleneck.bottleneck_features(mobilenet, faces, cache=tmp_path)
+    bottleneck.bottleneck_features(mobilenet, face_set(2), cache=tmp_path)
+    bottleneck.bottleneck_features(mobilenet, faces, grid=1, cache=tmp_path)
     layer = mobilenet.model.get_layer("conv_pw_6")
     layer.set_weights([w + 0.01 for w in layer.get_weights()])
-    transfer.bottleneck_features(mobilenet, faces, cache=tmp_path)
+    bottleneck.bottleneck_features(mobilenet, faces, cache=tmp_path)
     assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_large_features_stay_finite():
-    assert np.isfinite(transfer._float16(np.array([1e9, -1e9, 3.0]))).all()
+    assert np.isfinite(bottleneck._float16(np.array([1e9, -1e9, 3.0]))).all()
 
 
 def test_no_faces_have_no_features(mobilenet):
-    assert transfer.bottleneck_features(mobilenet, face_set(0)).values.shape == (0, 2048)
+    assert bottleneck.bottleneck_features(mobilenet, face_set(0)).values.shape == (0, 2048)
 
 
 def test_augmented_faces_keep_the_first_and_the_labels():
     faces = face_set(3)
-    more = transfer.augmented(faces, copies=3, seed=1)
+    more = bottleneck.augmented(faces, copies=3, seed=1)
     assert len(more) == 9 and np.array_equal(more.images[:3], faces.images)
     assert np.array_equal(more.labels, np.tile(faces.labels, 3))
-    assert np.array_equal(more.images, transfer.augmented(faces, copies=3, seed=1).images)
+    assert np.array_equal(more.images, bottleneck.augmented(faces, copies=3, seed=1).images)
 
 
 def test_silence_counts_zeros_and_dead_filters():
     maps = np.ones((2, 2, 2, 4), np.float32)
     maps[..., 0] = 0
     maps[0, ..., 1] = 0
-    assert transfer.silence(maps) == {"zero": 0.375, "dead": 0.25}
+    assert bottleneck.silence(maps) == {"zero": 0.375, "dead": 0.25}
 
 
 # --- heads and fine-tuning ---------------------------------------------------------------------------
@@ -241,24 +246,24 @@ def test_silence_counts_zeros_and_dead_filters():
 @pytest.mark.parametrize("hidden", [0, 8])
 def test_an_attached_head_answers_as_on_features(mobilenet, hidden):
     faces = face_set(20)
-    features = transfer.bottleneck_features(mobilenet, faces)
-    head = transfer.build_head(features.values.shape[1], 7, hidden)
-    history = transfer.fit_head(head, features, features, epochs=2)
+    features = bottleneck.bottleneck_features(mobilenet, faces)
+    head = bottleneck.build_head(features.values.shape[1], 7, hidden)
+    history = bottleneck.fit_head(head, features, features, epochs=2)
     assert len(history["val_accuracy"]) == 2
-    network = transfer.attach(mobilenet, head)
+    network = bottleneck.attach(mobilenet, head)
     assert network.input_shape == (None, 48, 48, 1)
-    probs = transfer.answers(network, faces.images)
-    np.testing.assert_allclose(probs, transfer.answers(head, features.values), atol=0.02)  # float16 between them
+    probs = bottleneck.answers(network, faces.images)
+    np.testing.assert_allclose(probs, bottleneck.answers(head, features.values), atol=0.02)  # float16 between them
     np.testing.assert_allclose(probs.sum(1), 1, atol=1e-5)
 
 
 def test_fine_tuning_spares_normalisation_and_the_lower_layers(mobilenet, tmp_path):
     splits = make_splits(face_set(16), face_set(8), face_set(8), "noise")
-    head = transfer.build_head(2048, 7, 8)
-    before = {layer.name: layer.get_weights() for layer in transfer.attach(mobilenet, head).layers}
-    recipe = transfer.FineTuning(first="conv_dw_5", epochs=1, batch_size=8, learning_rate=0.01)
+    head = bottleneck.build_head(2048, 7, 8)
+    before = {layer.name: layer.get_weights() for layer in bottleneck.attach(mobilenet, head).layers}
+    recipe = finetuning.FineTuning(first="conv_dw_5", epochs=1, batch_size=8, learning_rate=0.01)
     lines = []
-    model, history, _ = transfer.fine_tune(mobilenet, head, splits, tmp_path, recipe, report=lines.append)
+    model, history, _ = finetuning.fine_tune(mobilenet, head, splits, tmp_path, recipe, report=lines.append)
     assert len(history["loss"]) == len(lines) == 1
     upper = False
     for layer in model.layers:
@@ -269,42 +274,42 @@ def test_fine_tuning_spares_normalisation_and_the_lower_layers(mobilenet, tmp_pa
 
 
 def test_each_backbone_has_its_way_of_tuning(mobilenet):
-    assert transfer.tuning(mobilenet).norm and transfer.tuning(mobilenet).first == "conv_dw_3"
-    own = transfer.tuning(backbones.Backbone("own", mobilenet.model, "cut", "FER2013"), epochs=2)
+    assert finetuning.tuning(mobilenet).norm and finetuning.tuning(mobilenet).first == "conv_dw_3"
+    own = finetuning.tuning(backbones.Backbone("own", mobilenet.model, "cut", "FER2013"), epochs=2)
     assert not own.norm and own.first is None and own.epochs == 2
     inputs = keras.Input((48, 48, 1))
     bare = keras.Model(inputs, keras.layers.Conv2D(4, 3)(inputs))
-    without = transfer.tuning(backbones.Backbone("VGG16", bare, "cut", "ImageNet"))
+    without = finetuning.tuning(backbones.Backbone("VGG16", bare, "cut", "ImageNet"))
     assert not without.norm
-    assert own.learning_rate < without.learning_rate < transfer.tuning(mobilenet).learning_rate
+    assert own.learning_rate < without.learning_rate < finetuning.tuning(mobilenet).learning_rate
 
 
 def test_the_committed_network_keeps_what_it_knows(tmp_path):
     """Weight decay has left it small weights: at ten times the rate its accuracy fell to half."""
     splits = synthetic.drawn_splits(n_train=140, n_val=140, n_test=7)
     own = backbones.pretrained("own")
-    train, val = (transfer.bottleneck_features(own, part) for part in (splits.train, splits.val))
-    head = transfer.build_head(train.values.shape[1], 7)
-    known = max(transfer.fit_head(head, train, val)["val_accuracy"])
-    recipe = transfer.tuning(own, epochs=2)
-    _, history, _ = transfer.fine_tune(own, head, splits, tmp_path, recipe, report=lambda line: None)
+    train, val = (bottleneck.bottleneck_features(own, part) for part in (splits.train, splits.val))
+    head = bottleneck.build_head(train.values.shape[1], 7)
+    known = max(bottleneck.fit_head(head, train, val)["val_accuracy"])
+    recipe = finetuning.tuning(own, epochs=2)
+    _, history, _ = finetuning.fine_tune(own, head, splits, tmp_path, recipe, report=lambda line: None)
     assert known > 0.9 and min(history["val_accuracy"]) > known - 0.1
 
 
 def test_frozen_normalisation_ignores_the_batch(mobilenet):
-    transfer.unfreeze(mobilenet.model, None)
+    finetuning.unfreeze(mobilenet.model, None)
     faces = FACES[..., None].astype(np.float32)
     np.testing.assert_array_equal(mobilenet.model(faces, training=True), mobilenet.model(faces, training=False))
 
 
 def test_normalisation_may_learn_too(mobilenet, tmp_path):
     splits = make_splits(face_set(16), face_set(8), face_set(8), "noise")
-    head = transfer.build_head(2048, 7, 8)
-    attached = transfer.attach(mobilenet, head)
+    head = bottleneck.build_head(2048, 7, 8)
+    attached = bottleneck.attach(mobilenet, head)
     before = {layer.name: layer.get_weights() for layer in attached.layers}
-    frozen = transfer.answers(attached, FACES)
-    recipe = transfer.FineTuning(first="conv_dw_5", epochs=1, batch_size=8, learning_rate=0.01, norm=True)
-    model, _, _ = transfer.fine_tune(mobilenet, head, splits, tmp_path, recipe, report=lambda line: None)
+    frozen = bottleneck.answers(attached, FACES)
+    recipe = finetuning.FineTuning(first="conv_dw_5", epochs=1, batch_size=8, learning_rate=0.01, norm=True)
+    model, _, _ = finetuning.fine_tune(mobilenet, head, splits, tmp_path, recipe, report=lambda line: None)
     changed = [
         layer.name
         for layer in model.layers
@@ -312,10 +317,10 @@ def test_normalisation_may_learn_too(mobilenet, tmp_path):
         and not all(map(np.array_equal, before[layer.name], layer.get_weights()))
     ]
     assert changed == ["conv_dw_5_bn", "conv_pw_5_bn", "conv_dw_6_bn", "conv_pw_6_bn", "head_norm"]
-    assert not np.allclose(transfer.answers(model, FACES), frozen)
-    portable = models.portable(model)  # no layer of fernb's own is left in the file
+    assert not np.allclose(bottleneck.answers(model, FACES), frozen)
+    portable = architectures.to_standard_layers(model)  # no layer of fernb's own is left in the file
     assert {type(layer).__module__.split(".")[0] for layer in portable.layers} == {"keras"}
-    np.testing.assert_allclose(transfer.answers(portable, FACES), transfer.answers(model, FACES), atol=1e-5)
+    np.testing.assert_allclose(bottleneck.answers(portable, FACES), bottleneck.answers(model, FACES), atol=1e-5)
 
 
 # --- the command -------------------------------------------------------------------------------------
@@ -343,8 +348,8 @@ def test_the_command_measures_publishes_and_resumes(data, tmp_path, monkeypatch)
         ("logistic regression on features", True),
         ("MLP on features", True),
     ]
-    network = models.load_model(tmp_path / "out" / "pre_trained_model.keras")
-    probs = transfer.answers(network, FACES)
+    network = storage.load_model(tmp_path / "out" / "pre_trained_model.keras")
+    probs = bottleneck.answers(network, FACES)
     assert probs.shape == (6, 7) and evaluate(probs, np.arange(6))["n"] == 6
     sidecar = json.loads((tmp_path / "out" / "pre_trained_model.json").read_text())
     assert sidecar["labels"] == list(EMOTIONS) and sidecar["made"]["licence"] and sidecar["recipe"]["start"] is None
@@ -352,7 +357,7 @@ def test_the_command_measures_publishes_and_resumes(data, tmp_path, monkeypatch)
     lines = (tmp_path / "out" / "pre_trained_model_architecture.txt").read_text().splitlines()
     assert len(lines) == 3 + len(network.layers) and "block1_conv1" in "".join(lines)
 
-    monkeypatch.setattr(pretrained._Bench, "head", None)  # nothing is measured twice
+    monkeypatch.setattr(comparison._Bench, "head", None)  # nothing is measured twice
     again = CliRunner().invoke(main, [*command, str(tmp_path / "out"), "--resume"], catch_exceptions=False)
     assert again.exit_code == 0 and json.loads((tmp_path / "out" / "transfer.json").read_text())["ways"]
 

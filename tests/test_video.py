@@ -9,12 +9,23 @@ import pandas as pd
 import pytest
 
 import fernb
-from fernb import config, demo, preprocessing, video
+from fernb import config
+from fernb.app import demo, samples
 from fernb.errors import VideoError
-from fernb.faces import Detection
-from fernb.video import Frame, Reading, Table, VideoWriter, annotate, contact_sheet, frames
+from fernb.video import annotate as annotate_module
+from fernb.video import preprocess
+from fernb.video import reading as video_reading
+from fernb.video import stream as video_stream
+from fernb.video import table as video_table
+from fernb.video import writer as video_writer
+from fernb.video.annotate import annotate, contact_sheet
+from fernb.video.reading import Reading
+from fernb.video.stream import Frame, frames
+from fernb.video.table import Table
+from fernb.video.writer import VideoWriter
+from fernb.vision.detection import Detection
 
-COLLINS = cv2.resize(fernb.read_picture(config.SAMPLES / "eileen_collins.jpg")[:256, 96:352], (160, 160))
+COLLINS = cv2.resize(fernb.read_image(config.SAMPLES / "eileen_collins.jpg")[:256, 96:352], (160, 160))
 LABELS = fernb.EMOTIONS
 ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg")
 
@@ -35,7 +46,7 @@ def test_every_frame_comes_with_its_time(clip):
     assert [frame.index for frame in seen] == list(range(30))
     np.testing.assert_allclose([frame.time_s for frame in seen], np.arange(30) / 10, atol=0.005)
     assert np.abs(seen[0].rgb.astype(int) - COLLINS).mean() < 12  # RGB, not BGR
-    assert video.fps(clip) == 10
+    assert video_stream.fps(clip) == 10
 
 
 @pytest.mark.parametrize(("every", "indices"), [(0.5, [0, 5, 10, 15, 20, 25]), (1, [0, 10, 20]), (9, [0])])
@@ -68,14 +79,14 @@ def test_no_camera_offers_a_file():
 
 def test_the_table_has_a_row_for_each_face_and_for_none(clip, tmp_path):
     path = tmp_path / "emotions.csv"
-    stream = video.read_faces(frames(clip, 0.5), fernb.Recogniser(), detector="haar")
+    stream = video_reading.read_faces(frames(clip, 0.5), fernb.Recogniser(), detector="haar")
     with Table(path, LABELS) as table:
         for number, (frame, readings) in enumerate(stream):
             table.add(frame, readings)
             half_way = pd.read_csv(path)  # a stop here would leave this
             assert len(half_way) == number + 1
     rows = pd.read_csv(path)
-    assert list(rows.columns) == video.columns(LABELS)
+    assert list(rows.columns) == video_table.columns(LABELS)
     assert rows["emotion"].isna().tolist() == [False, False, True, True, False, False]
     assert rows["track"].dropna().tolist() == [1, 1, 1, 1]  # one second away: still the same person
     found = rows.dropna()
@@ -100,7 +111,7 @@ def test_annotation_leaves_the_frame_as_it_is_and_copes_with_borders(box):
 def test_bars_cover_nobody(monkeypatch):
     rgb = np.full((360, 640, 3), 200, np.uint8)
     drawn = []
-    monkeypatch.setattr(video, "_bars", lambda out, left, top, *_: drawn.append((left, top, 168, 140)))
+    monkeypatch.setattr(annotate_module, "_bars", lambda out, left, top, *_: drawn.append((left, top, 168, 140)))
     people = [reading(20, 60, 90), reading(330, 80, 120), reading(300, 255, 90)]
     annotate(rgb, people, LABELS)
     assert len(drawn) >= 2
@@ -131,7 +142,7 @@ def test_written_videos_play_in_a_browser(tmp_path):
     assert subprocess.run(probe, capture_output=True, text=True).stdout.strip() == "h264"
     (tmp_path / "bad.mp4").write_bytes(b"nothing")
     with pytest.raises(VideoError, match="ffmpeg"):
-        video.to_h264(tmp_path / "bad.mp4")
+        video_writer.to_h264(tmp_path / "bad.mp4")
 
 
 def test_a_contact_sheet_has_room_for_all():
@@ -147,7 +158,7 @@ def test_a_contact_sheet_has_room_for_all():
 def test_preprocess_writes_one_crop_a_second(clip, tmp_path):
     (tmp_path / "image9.png").write_bytes(b"of an older, longer clip")
     said = []
-    written = preprocessing.preprocess_video(clip, tmp_path, said.append)
+    written = preprocess.preprocess_video(clip, tmp_path, said.append)
     assert [path.name for path in written] == ["image0.png", "image2.png"]
     assert said == ["no face in second 1"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["image0.png", "image2.png", "input_video.mp4"]
@@ -158,7 +169,7 @@ def test_preprocess_writes_nothing_where_there_is_no_face(tmp_path):
     with VideoWriter(tmp_path / "empty.mp4", 5) as writer:
         writer.add(np.zeros((120, 160, 3), np.uint8))
     with pytest.raises(VideoError, match="no face was found"):
-        preprocessing.preprocess_video(tmp_path / "empty.mp4", tmp_path / "out")
+        preprocess.preprocess_video(tmp_path / "empty.mp4", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -167,7 +178,7 @@ def test_preprocess_writes_nothing_where_there_is_no_face(tmp_path):
 
 def test_truth_is_read_as_stretches(tmp_path):
     (tmp_path / "truth.csv").write_text("second,emotion\n0,sad\n1,sad\n2,happy\n")
-    assert demo.read_truth(tmp_path / "truth.csv") == [(0, 2, "sad"), (2, 3, "happy")]
+    assert samples.read_truth(tmp_path / "truth.csv") == [(0, 2, "sad"), (2, 3, "happy")]
 
 
 def test_the_demo_names_what_the_clip_shows(tmp_path):
@@ -176,7 +187,9 @@ def test_the_demo_names_what_the_clip_shows(tmp_path):
     assert {path.name for path in written} == {path.name for path in tmp_path.iterdir()}
     table = pd.read_csv(tmp_path / "emotions.csv")
     truth = [
-        name for start, end, name in demo.read_truth(config.SAMPLES / "emotions.csv") for _ in range(int(end - start))
+        name
+        for start, end, name in samples.read_truth(config.SAMPLES / "emotions.csv")
+        for _ in range(int(end - start))
     ]
     shown = [truth[int(time_s)] for time_s in table["time_s"]]
     assert (table["emotion"] == shown).mean() > 0.8
@@ -184,4 +197,4 @@ def test_the_demo_names_what_the_clip_shows(tmp_path):
     assert pictures.loc["eileen_collins.jpg", "emotion"] == "happy"
     assert any("no face" in line for line in said)
     assert len(list(frames(tmp_path / "annotated.mp4"))) == len(table)
-    assert frames is video.frames and isinstance(next(frames(tmp_path / "annotated.mp4")), Frame)
+    assert frames is video_stream.frames and isinstance(next(frames(tmp_path / "annotated.mp4")), Frame)

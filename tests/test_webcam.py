@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fernb
-from fernb import config, webcam
+from fernb import config
 from fernb.labels import EMOTIONS
-from fernb.video import Table, columns
-from fernb.webcam import VERSION, Webcam
+from fernb.video.table import Table, columns
+from fernb.widgets import webcam
+from fernb.widgets.webcam import VERSION, Webcam
 
-COLLINS = fernb.read_picture(config.SAMPLES / "eileen_collins.jpg")[:240, 66:386]
+COLLINS = fernb.read_image(config.SAMPLES / "eileen_collins.jpg")[:240, 66:386]
 
 
 def jpeg(rgb: np.ndarray) -> bytes:
@@ -86,7 +87,7 @@ def test_a_picture_without_a_face_is_answered_with_no_box():
         ([b"GIF89a" + bytes(50)], {}, "not a JPEG"),
         ([cv2.imencode(".png", COLLINS)[1].tobytes()], {}, "not a JPEG"),
         ([FACE[:200]], {}, "broken|not a JPEG"),
-        ([FACE[:2] + bytes(webcam.MOST_BYTES)], {}, "too large"),
+        ([FACE[:2] + bytes(webcam.MAX_BYTES)], {}, "too large"),
         ([jpeg(np.zeros((8, 5000, 3), np.uint8))], {}, "5000x8"),
         ([FACE], {"v": 0}, "reload the page"),
         ([FACE], {"v": None, "run": None, "seq": None}, "reload the page"),
@@ -205,7 +206,7 @@ def test_stop_tells_the_pages():
 
 
 def test_both_sides_speak_the_same_version():
-    assert f"const VERSION = {VERSION};" in (config.ROOT / "fernb" / "webcam.js").read_text(encoding="utf-8")
+    assert f"const VERSION = {VERSION};" in (config.ROOT / "fernb" / "widgets/webcam.js").read_text(encoding="utf-8")
 
 
 def test_figures_are_flushed_for_cells_and_not_for_messages(monkeypatch):

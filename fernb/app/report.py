@@ -1,0 +1,220 @@
+"""What a folder of trained networks is worth: metrics, figures and a model card. ``fernb predict --report``.
+
+Nothing in it is typed by hand: figures come from the networks' files and the faces, words from
+the side-cars. Taught in notebook 03.
+"""
+
+import csv
+import json
+import os
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from fernb.data.faceset import FaceSplits, duplicated
+from fernb.data.ferplus import ferplus_splits
+from fernb.errors import DataError
+from fernb.evaluation import annotator_agreement, evaluate, evaluate_network, majority_class_accuracy, robustness
+from fernb.files import atomic_write, write_json, write_text
+from fernb.labels import EMOTIONS
+from fernb.networks.recogniser import Recogniser
+from fernb.networks.sidecar import INT8, read_sidecar
+
+MAIN = "my_own_model"
+"""The network that the model card is about, and that fernb uses unless told otherwise."""
+
+
+def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) -> list[Path]:
+    """Judge every network of ``folder`` that ``fernb train`` made, and write what came out beside them.
+
+    Writes ``metrics.json``, ``model_card.md``, ``learning_curves.png``, ``reliability.png``,
+    ``robustness.png``, ``NAME_architecture.txt`` for each network, and ``ablation.png`` where there is an
+    ``ablation.csv``; returns their paths. Raises :class:`~fernb.errors.DataError` where no network is.
+    """
+    folder = Path(folder)
+    sidecars = _sidecars(folder)
+    networks = {name: _judged(folder / f"{name}.tflite", sidecar, splits) for name, sidecar in sidecars.items()}
+    metrics = {
+        "command": command,
+        "data": {"source": splits.source, "digest": splits.digest},
+        "ladder": _ladder(splits),
+        "networks": networks,
+    }
+    same = [folder / f"{name}.tflite" for name, sidecar in sidecars.items() if sidecar["labels"] == [*splits.classes]]
+    if len(same) > 1:
+        metrics["ensemble"] = _ensemble(same, splits)
+    write_json(folder / "metrics.json", metrics)
+    written = [folder / "metrics.json", *_figures(folder, sidecars, networks)]
+    for name, sidecar in sidecars.items():
+        written.append(folder / f"{name}_architecture.txt")
+        write_text(written[-1], _architecture(folder, name, sidecar, networks))
+    if MAIN in networks:
+        written.append(folder / "model_card.md")
+        write_text(written[-1], _model_card(sidecars[MAIN], metrics))
+    return written
+
+
+def _sidecars(folder: Path) -> dict[str, dict]:
+    """The side-cars of networks that were trained from scratch; what stands on a backbone is ``fernb transfer``'s."""
+    found = {}
+    for path in sorted(folder.glob("*.tflite")):
+        if not path.stem.endswith(INT8):
+            sidecar = read_sidecar(path)
+            if "recipe" in sidecar and "backbone" not in sidecar["made"]:
+                found[path.stem] = sidecar
+    if not found:
+        raise DataError(f"there is no network of `fernb train` in {folder}; name the folder where it saved one.")
+    return found
+
+
+def _judged(path: Path, sidecar: dict, splits: FaceSplits) -> dict:
+    recogniser, others = Recogniser(path), {}
+    if sidecar["recipe"].get("ferplus"):
+        others = _other_protocols(path, splits)
+        splits = ferplus_splits(splits, sidecar["recipe"]["ferplus"])
+    answer = (
+        {key: sidecar[key] for key in ("parameters", "made", "protocol")}
+        | evaluate_network(recogniser, splits)
+        | others
+    )
+    small = path.with_name(f"{path.stem}{INT8}.tflite")
+    if small.is_file():
+        report = evaluate(Recogniser(small).predict(splits.test.images), splits.test.labels, splits.classes)
+        lost = answer["test"]["accuracy"] - report["accuracy"]
+        answer["int8"] = {"accuracy": report["accuracy"], "lost": lost, "bytes": small.stat().st_size}
+    return answer | {"bytes": path.stat().st_size, "robustness": robustness(recogniser, splits.test)}
+
+
+def _other_protocols(path: Path, splits: FaceSplits) -> dict[str, dict]:
+    """A network for FER+ on the authors' own test rows, and by its seven-class view on FER2013's labels."""
+    clear, seven = ferplus_splits(splits, "majority"), Recogniser(path, seven=True)
+    eight = Recogniser(path)
+    return {
+        f"{name}{'_flip' if flip else ''}": evaluate(
+            recogniser.predict(part.test.images, flip), part.test.labels, part.classes
+        )
+        for name, recogniser, part in (("majority", eight, clear), ("seven", seven, splits))
+        for flip in (False, True)
+    }
+
+
+def _ensemble(paths: list[Path], splits: FaceSplits) -> dict:
+    """The mean answer, with flips, of those networks that are best together on val."""
+    parts = {"val": splits.val, "test_flip": splits.test}
+    networks = {path.stem: Recogniser(path) for path in paths}
+    answers = {
+        name: {network: recogniser.predict(part.images, flip=True) for network, recogniser in networks.items()}
+        for name, part in parts.items()
+    }
+
+    def mean(team: tuple[str, ...], part: str) -> np.ndarray:
+        return np.mean([answers[part][name] for name in team], axis=0)
+
+    teams = [team for size in range(2, len(networks) + 1) for team in combinations(networks, size)]
+    best = max(teams, key=lambda team: (mean(team, "val").argmax(1) == splits.val.labels).sum())
+    reports = {
+        name: evaluate(mean(best, name), part.labels, splits.classes, duplicated(part, splits.train))
+        for name, part in parts.items()
+    }
+    return {"members": [*best], "chosen": "on val, with flips"} | reports
+
+
+def _ladder(splits: FaceSplits) -> dict:
+    """What any network on these data must be held against."""
+    rungs = {
+        "chance": 1 / len(splits.classes),
+        "majority_class": majority_class_accuracy(splits.train.labels, splits.test.labels),
+    }
+    if splits.test.votes is not None and splits.classes == EMOTIONS:
+        rungs["taggers"] = annotator_agreement(splits.test.labels, splits.test.votes)
+    return rungs
+
+
+def _figures(folder: Path, sidecars: dict[str, dict], networks: dict[str, dict]) -> list[Path]:
+    from fernb import plots
+
+    figures = {
+        "learning_curves": plots.runs({name: sidecar["history"] for name, sidecar in sidecars.items()}),
+        "reliability": plots.calibration({name: network["test"] for name, network in networks.items()}),
+        "robustness": plots.robustness(
+            {name: (network["test"]["accuracy"], network["robustness"]) for name, network in networks.items()}
+        ),
+    }
+    if (folder / "ablation.csv").is_file():
+        figures["ablation"] = plots.ablation(read_ablation(folder / "ablation.csv")).figure
+    paths = []
+    for name, figure in figures.items():
+        paths.append(folder / f"{name}.png")
+        with atomic_write(paths[-1]) as temporary:
+            figure.savefig(temporary, dpi=100)
+    return paths
+
+
+def read_ablation(path: str | os.PathLike) -> dict[str, list[float]]:
+    """Return the accuracies on val of each row of ``benchmarks/ablation.py``'s table: one for each seed."""
+    rows: dict[str, list[float]] = {}
+    with open(path, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            rows.setdefault(row["change"], []).append(float(row["val_accuracy"]))
+    return rows
+
+
+def _architecture(folder: Path, name: str, sidecar: dict, networks: dict[str, dict]) -> str:
+    from fernb.networks.storage import load_model
+
+    lines: list[str] = []
+    load_model(folder / f"{name}.keras").summary(line_length=100, print_fn=lines.append)
+    recipe = sidecar["recipe"]
+    lines += ["", "Why this one", "", recipe["about"], f"Made by: {sidecar['made']['command']}"]
+    lines += ["", "The recipe", "", json.dumps(recipe, indent=1), "", "Every network that was trained in full", ""]
+    for other, network in networks.items():
+        lines.append(
+            f"{other:18} {network['parameters']:>10,} parameters  val {network['val']['accuracy']:.2%}  "
+            f"test {network['test']['accuracy']:.2%}, with flip {network['test_flip']['accuracy']:.2%}"
+        )
+    if (folder / "ablation.csv").is_file():
+        lines += ["", "Every single change to a smaller network, accuracy on val (mean of its seeds)", ""]
+        table = read_ablation(folder / "ablation.csv")
+        lines += [f"{change:40} {np.mean(values):.2%}  ({len(values)} seeds)" for change, values in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _model_card(sidecar: dict, metrics: dict) -> str:
+    network = metrics["networks"][MAIN]
+    test, flip = network["test"], network["test_flip"]
+    low, high = test["interval"]
+    rows = "\n".join(
+        f"| {name} | {row['support']:,} | {row['precision']:.1%} | {row['recall']:.1%} |"
+        for name, row in test["per_class"].items()
+    )
+    worst = min(test["per_class"], key=lambda name: test["per_class"][name]["recall"])
+    weak = {name: test["accuracy"] - values[-1] for name, values in network["robustness"].items()}
+    taggers = metrics["ladder"].get("taggers")
+    ceiling = f" FER+'s ten taggers together name {taggers['majority']:.1%} of the test labels." if taggers else ""
+    duplicates = f"{test['n'] - test['n_deduplicated']:,} of them also stand in Training; without those"
+    return (
+        Path(__file__)
+        .with_name("model_card.md")
+        .read_text(encoding="utf-8")
+        .format(
+            about=sidecar["recipe"]["about"],
+            parameters=network["parameters"],
+            made=sidecar["made"],
+            data=metrics["data"],
+            protocol=sidecar["protocol"],
+            test=test,
+            low=low,
+            high=high,
+            flip=flip,
+            duplicates=duplicates,
+            rows=rows,
+            worst=worst,
+            temperature=sidecar["temperature"],
+            unsure_below=network["unsure_below"],
+            worst_corruption=max(weak, key=weak.get),
+            lost=max(weak.values()),
+            ceiling=ceiling,
+            command=metrics["command"],
+        )
+    )

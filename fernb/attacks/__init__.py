@@ -1,0 +1,1 @@
+"""Adversarial examples, hacked photographs, defences."""

@@ -1,0 +1,1 @@
+"""Faces with labels: files, FER+, drawn faces, the one way in."""

@@ -1,0 +1,159 @@
+"""One way in for data: every layout of FER2013 and FER+ that people have becomes ``FaceSplits``.
+
+The readers of the layouts are in :mod:`fernb.data.fer2013`; this module holds the types, the cache,
+the choice of a source, FER+'s label protocol and the search for duplicates. Taught in
+notebook 02.
+"""
+
+import functools
+import os
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fernb import config
+from fernb.data.faceset import FaceSet, FaceSplits, describe
+from fernb.errors import DataError
+from fernb.files import atomic_write
+
+_CACHE_FORMAT = "fernb-faces-1"
+HOW_TO_GET = (
+    "FER2013 is not here. Get fer2013.csv or its image folders from Kaggle (search for FER2013), then run "
+    "`fernb data import PATH`, or set FERNB_DATA to the file; `fernb data fetch` does it where there is a network."
+)
+
+
+def load_faces(source: str | os.PathLike = "auto") -> FaceSplits:
+    """Return the faces of ``source``: the only way in for data.
+
+    ``"auto"`` is FER2013 where it is found (``FERNB_DATA``, else the cache of
+    ``fernb data import``) and drawn faces elsewhere, and says which in one line; ``"fer2013"``
+    insists on the real set; ``"synthetic"`` draws faces; anything else is a path to a file or
+    folder of any known layout, or to the cache.
+
+    Raises :class:`~fernb.errors.DataError` where there is nothing, or nothing readable.
+    """
+    if source == "synthetic":
+        return _drawn()
+    if source not in ("auto", "fer2013"):
+        return _read(Path(source))
+    found = config.data_source()
+    if found is None and source == "fer2013":
+        raise DataError(HOW_TO_GET)
+    splits = load_faces("synthetic") if found is None else _read(found)
+    if source == "auto":
+        how = "" if found else ": FER2013 was not found (`fernb data info` says how to get it)"
+        print(f"Data: {splits.source}, {len(splits.train):,} / {len(splits.val):,} / {len(splits.test):,} faces{how}")
+    return splits
+
+
+@functools.cache  # drawing takes seconds, and a notebook asks several times
+def _drawn() -> FaceSplits:
+    from fernb.data.synthetic import drawn_splits
+
+    splits = drawn_splits()
+    for part in splits.parts().values():
+        part.images.setflags(write=False)
+        part.labels.setflags(write=False)
+    return splits
+
+
+def _read(path: Path) -> FaceSplits:
+    if not path.exists():
+        raise DataError(f"there is no data at {path}; check the path or FERNB_DATA.")
+    if path.suffix == ".npz":
+        return load_cache(path)
+    from fernb.data.fer2013 import read_layout
+
+    return read_layout(path).splits
+
+
+def save_cache(splits: FaceSplits, path: Path) -> None:
+    """Write ``splits`` to one ``.npz`` file, whole or not at all; not packed, so that it loads at once."""
+    arrays = {"format": np.array(_CACHE_FORMAT), "source": np.array(splits.source), "digest": np.array(splits.digest)}
+    for name, part in splits.parts().items():
+        arrays |= {f"{name}_images": part.images, f"{name}_labels": part.labels}
+        if part.votes is not None:
+            arrays[f"{name}_votes"] = part.votes
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def load_cache(path: Path) -> FaceSplits:
+    """Read what :func:`save_cache` wrote; never unpickles. Raises DataError for any other file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["format"]) != _CACHE_FORMAT:
+                raise KeyError("format")
+            parts = [
+                FaceSet(file[f"{name}_images"], file[f"{name}_labels"], file.get(f"{name}_votes"))
+                for name in ("train", "val", "test")
+            ]
+            return FaceSplits(*parts, str(file["source"]), str(file["digest"]))
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is not a whole cache of this fernb; run `fernb data import` again.") from error
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import found; ``lines()`` says it in words."""
+
+    splits: FaceSplits
+    out: Path
+    skipped: int
+
+    def lines(self) -> list[str]:
+        """Return the report, a line each."""
+        skipped = [f"skipped {self.skipped:,} bad rows"] if self.skipped else []
+        return [*describe(self.splits), *skipped, f"wrote {self.out}"]
+
+
+def import_data(
+    path: str | os.PathLike,
+    out: Path | None = None,
+    votes: str | os.PathLike | None = None,
+    skip_bad_rows: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> ImportReport:
+    """Read any layout of FER2013, check every row and write fernb's cache.
+
+    ``out`` is the cache (default ``data/fer2013.npz``), ``votes`` the file of FER+ votes
+    (default: ``fer2013new.csv`` beside the data, if it is there), ``progress`` is called with
+    the number of rows read so far.
+
+    Raises :class:`~fernb.errors.DataError` with the row or file at fault; with
+    ``skip_bad_rows`` such rows are counted and left out. Nothing is written on an error.
+    """
+    from fernb.data.fer2013 import read_layout
+
+    out = Path(out) if out else config.CACHE
+    if out.suffix != ".npz":
+        raise DataError(f"the cache {out} must end in .npz.")
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise DataError(f"there is no data at {path}; check the path.")
+    layout = read_layout(path, Path(votes) if votes else None, skip_bad_rows, progress)
+    save_cache(layout.splits, out)
+    return ImportReport(layout.splits, out, layout.skipped)
+
+
+def fetch() -> ImportReport:
+    """Download the public image-folder set through ``kagglehub`` and import it.
+
+    Raises :class:`~fernb.errors.DataError`, with what to do by hand, where ``kagglehub`` is not
+    installed or the network or Kaggle says no.
+    """
+    try:
+        import kagglehub
+    except ImportError:
+        raise DataError(
+            f'`fernb data fetch` needs kagglehub: pip install "fernb[kaggle]". By hand: {HOW_TO_GET}'
+        ) from None
+    try:
+        folder = kagglehub.dataset_download("msambare/fer2013")
+    except Exception as error:  # kagglehub raises whatever its HTTP client raises
+        raise DataError(f"the download failed ({type(error).__name__}). By hand: {HOW_TO_GET}") from error
+    return import_data(folder)

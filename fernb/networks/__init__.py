@@ -1,0 +1,1 @@
+"""Networks: architectures, files, the recogniser, backbones, saliency, the baseline."""

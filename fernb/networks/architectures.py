@@ -1,0 +1,170 @@
+"""The networks themselves: VGG and ResNet style, for grey 48×48 faces. Taught in notebook 03.
+
+Every network takes grey faces as they are stored, float32 or uint8 ``(n, 48, 48, 1)`` in
+0..255, and returns probabilities ``(n, k)``: scaling and softmax live *inside* the model, so
+that no caller can get them wrong.
+"""
+
+import keras
+from keras import layers
+
+from fernb.errors import ModelError
+from fernb.labels import EMOTIONS
+
+INPUT_SHAPE = (48, 48, 1)
+
+
+class FusedBatchNormalization(layers.BatchNormalization):
+    """Batch normalisation in one pass while training on TensorFlow; elsewhere Keras's own.
+
+    Keras computes mean and variance in separate passes, which takes most of the time of
+    training a small network on a CPU; TensorFlow's fused kernel makes the same four vectors.
+    It is for training only: :func:`to_standard_layers` puts Keras's standard layer in its place.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        if not (training and self.trainable and keras.backend.backend() == "tensorflow"):
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        pictures = inputs if inputs.shape.rank == 4 else inputs[:, None, None, :]  # the kernel takes NHWC only
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            pictures, tf.cast(self.gamma, tf.float32), tf.cast(self.beta, tf.float32), epsilon=self.epsilon
+        )
+        # the kernel returns the unbiased variance, Keras keeps the biased one
+        count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
+        variance *= (count - 1) / count
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + tf.cast(batch, moving.dtype) * (1 - self.momentum))
+        return tf.reshape(outputs, tf.shape(inputs))
+
+
+def build_vgg(
+    classes: int = len(EMOTIONS),
+    widths: tuple[int, ...] = (32, 64, 128, 256),
+    dense: int = 256,
+    dropout: float = 0.4,
+    normalise: type[layers.Layer] | None = layers.BatchNormalization,
+    name: str = "vgg",
+) -> keras.Model:
+    """Build a VGG-style network (Simonyan & Zisserman 2015) for 48×48 grey faces.
+
+    Each block has two 3×3 convolutions of the same width and ends with a 2×2 max-pooling;
+    after them come global pictures of ``3 × 3 × widths[-1]``, one dense layer and a softmax.
+    ``normalise`` is the layer class after each convolution (None: none, for the plain net that
+    notebook 03 starts with).
+    """
+    inputs = keras.Input(INPUT_SHAPE, name="face")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs)
+    for block, width in enumerate(widths, 1):
+        for turn in (1, 2):
+            x = _convolution(x, width, normalise, f"block{block}_conv{turn}")
+        x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
+        if dropout:
+            x = layers.SpatialDropout2D(dropout / 4, name=f"block{block}_dropout")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(dense, use_bias=normalise is None, name="dense")(x)
+    if normalise:
+        x = normalise(name="dense_norm")(x)
+    x = layers.Activation("relu", name="dense_relu")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dense_dropout")(x)
+    outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="emotion")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _convolution(
+    x, width: int, normalise: type[layers.Layer] | None, name: str, stride: int = 1, activate: bool = True
+):
+    x = layers.Conv2D(width, 3, stride, "same", use_bias=normalise is None, kernel_initializer="he_normal", name=name)(
+        x
+    )
+    if normalise:
+        x = normalise(name=f"{name}_norm")(x)
+    return layers.Activation("relu", name=f"{name}_relu")(x) if activate else x
+
+
+def build_resnet(
+    classes: int = len(EMOTIONS),
+    widths: tuple[int, ...] = (32, 64, 128, 256),
+    blocks: int = 1,
+    squeeze: bool = True,
+    dropout: float = 0.3,
+    stochastic_depth: float = 0,
+    normalise: type[layers.Layer] | None = layers.BatchNormalization,
+    name: str = "resnet",
+) -> keras.Model:
+    """Build a residual network (He et al. 2016) with a 3×3 stem for 48×48 grey faces.
+
+    Each stage has ``blocks`` basic blocks of two 3×3 convolutions; every stage but the first
+    begins by halving the picture. With ``squeeze`` each block weighs its channels by
+    squeeze-and-excitation (Hu et al. 2018). ``stochastic_depth`` is how often the deepest block
+    is skipped in training (Huang et al. 2016); shallower ones are skipped less. Global average
+    pooling and a softmax end it.
+    """
+    inputs = keras.Input(INPUT_SHAPE, name="face")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs)
+    x = _convolution(x, widths[0], normalise, "stem")
+    for stage, width in enumerate(widths, 1):
+        for block in range(1, blocks + 1):
+            stride = 2 if stage > 1 and block == 1 else 1
+            skip = stochastic_depth * ((stage - 1) * blocks + block) / (len(widths) * blocks)
+            x = _residual(x, width, stride, squeeze, skip, normalise, f"stage{stage}_block{block}")
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="emotion")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _residual(x, width: int, stride: int, squeeze: bool, skip: float, normalise: type[layers.Layer] | None, name: str):
+    shortcut = x
+    if stride > 1 or x.shape[-1] != width:
+        if stride > 1:  # averaging loses less than a strided 1×1 convolution (He et al. 2019)
+            shortcut = layers.AveragePooling2D(stride, name=f"{name}_shortcut_pool")(shortcut)
+        shortcut = layers.Conv2D(width, 1, use_bias=normalise is None, name=f"{name}_shortcut")(shortcut)
+        if normalise:
+            shortcut = normalise(name=f"{name}_shortcut_norm")(shortcut)
+    x = _convolution(x, width, normalise, f"{name}_conv1", stride)
+    x = _convolution(x, width, normalise, f"{name}_conv2", activate=False)
+    if squeeze:
+        weights = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
+        weights = layers.Dense(max(8, width // 8), activation="relu", name=f"{name}_excite1")(weights)
+        weights = layers.Dense(width, activation="sigmoid", name=f"{name}_excite2")(weights)
+        x = layers.Multiply(name=f"{name}_scale")([x, weights])
+    if skip:
+        # all of a face's branch or nothing
+        x = layers.Dropout(skip, noise_shape=(None, 1, 1, 1), name=f"{name}_skip")(x)
+    x = layers.Add(name=f"{name}_add")([x, shortcut])
+    return layers.Activation("relu", name=f"{name}_relu")(x)
+
+
+def to_standard_layers(model: keras.Model) -> keras.Model:
+    """Return a float32 copy of ``model`` with Keras's standard layers only, ready to be saved."""
+
+    def standard(layer):
+        config = layer.get_config() | {"dtype": "float32"}
+        kind = layers.BatchNormalization if isinstance(layer, FusedBatchNormalization) else type(layer)
+        return kind.from_config(config)
+
+    copy = keras.models.clone_model(model, clone_function=standard)
+    copy.set_weights(model.get_weights())
+    return keras.Model(copy.input, copy.output, name=model.name)  # cloning keeps an optimiser, twice the weights
+
+
+def start_from(model: keras.Model, source: keras.Model) -> int:
+    """Give ``model`` the weights of every layer that ``source`` has by the same name and shapes; return how many.
+
+    A head for other emotions has other shapes and keeps its own weights. Raises
+    :class:`~fernb.errors.ModelError` where nothing fits.
+    """
+    theirs = {layer.name: layer.get_weights() for layer in source.layers}
+    fitting = 0
+    for layer in model.layers:
+        weights = theirs.get(layer.name, [])
+        if weights and [w.shape for w in weights] == [tuple(w.shape) for w in layer.weights]:
+            layer.set_weights(weights)
+            fitting += 1
+    if not fitting:
+        raise ModelError(f"no layer of {source.name} fits {model.name}; start from a network of the same recipe.")
+    return fitting

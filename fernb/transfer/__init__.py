@@ -1,0 +1,1 @@
+"""Transfer learning: bottleneck features, fine-tuning, their comparison."""

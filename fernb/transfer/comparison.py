@@ -1,0 +1,226 @@
+"""Makes and measures ``pre_trained_model.keras``: the work behind ``fernb transfer``.
+
+Each *way* of reusing a backbone is fitted on train, chosen on val and looked at on test once,
+with and without augmentation. Taught in notebook 04.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from fernb.config import SEED
+from fernb.data.faceset import FaceSplits, duplicated
+from fernb.evaluation import evaluate
+from fernb.files import write_json, write_text
+from fernb.networks.architectures import to_standard_layers
+from fernb.networks.backbones import Backbone
+from fernb.training import hardware, publish
+from fernb.transfer import bottleneck as transfer_bottleneck
+from fernb.transfer import finetuning
+
+NAME = "pre_trained_model"
+LICENCES = {
+    "MobileNet": "weights learnt from ImageNet by Google, Apache 2.0",
+    "VGG16": "weights learnt from ImageNet by the Visual Geometry Group, Oxford, CC BY 4.0",
+    "ResNet50": "weights learnt from ImageNet by Kaiming He et al., MIT",
+}
+
+
+_ELSE = "see keras.io/api/applications"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is done: ``copies`` of each face in augmented features, and epochs of the two phases."""
+
+    grid: int = transfer_bottleneck.GRID
+    copies: int = 2
+    head_epochs: int = 20
+    tune_epochs: int = 8
+    tune: bool = True
+    seed: int = SEED
+
+
+def compare(
+    backbone: Backbone,
+    splits: FaceSplits,
+    run: Path,
+    out: Path,
+    how: dict,
+    plan: Plan | None = None,
+    resume: bool = False,
+    report: Callable[[str], None] = print,
+) -> dict:
+    """Measure every way of reusing ``backbone``; return the results, which ``transfer.json`` in ``out`` holds too.
+
+    ``run`` receives cached features, checkpoints and ``ways.json``; with ``resume`` the ways that
+    are there are not measured again. ``how`` (command) goes into the results. With ``plan.tune``
+    the fine-tuned network, with or without augmentation, whichever is better on val, is written to
+    ``out`` as ``pre_trained_model.keras``, with its LiteRT copy, side-car and architecture.
+    """
+    plan = plan or Plan()
+    result = {
+        **how,
+        "protocol": "fitted on train, epochs chosen by accuracy on val, test looked at once; one forward pass a face",
+        "data": {"source": splits.source, "digest": splits.digest},
+        **describe(backbone, plan),
+        "hardware": f"{hardware()}, other jobs beside it",
+    }
+    name = "transfer" if len(splits.classes) == 7 else "transfer_ferplus"
+    ways = _Ways(run / "ways.json", out / f"{name}.json", result, resume, report)
+    bench = _Bench(backbone, splits, run, plan, resume, report)
+    heads = (("logistic regression on features", 0), ("MLP on features", 256))
+    for way, hidden in heads:
+        ways.measure(way, False, lambda h=hidden: bench.bottleneck(False, h))
+    if plan.tune:
+        for augment in (True, False):
+            ways.measure("fine-tuned", augment, lambda a=augment: bench.tuned(a, out, how, ways.best("fine-tuned")))
+    for way, hidden in heads:
+        ways.measure(way, True, lambda h=hidden: bench.bottleneck(True, h))
+    return ways.result()
+
+
+def describe(backbone: Backbone, plan: Plan) -> dict:
+    """Return in plain values which backbone is used how, and whose weights these are."""
+    side = [layer.height for layer in backbone.model.layers if layer.name == "resize"]
+    return {
+        "backbone": backbone.name,
+        "cut": backbone.cut,
+        "side": side[0] if side else backbone.model.input_shape[1],
+        "grid": plan.grid,
+        "weights": backbone.weights,
+        "licence": LICENCES.get(backbone.name, _ELSE) if "ImageNet" in backbone.weights else "MIT, as fernb",
+        "seed": plan.seed,
+        "copies_of_a_face_in_augmented_features": plan.copies,
+    }
+
+
+class _Ways:
+    """Rows of the comparison, kept in a file so that a stopped run loses at most one."""
+
+    def __init__(self, path: Path, out: Path, about: dict, resume: bool, report: Callable[[str], None]):
+        self.path, self.out, self.about, self.report = path, out, about, report
+        self.rows = json.loads(path.read_text(encoding="utf-8")) if resume and path.is_file() else []
+
+    def measure(self, way: str, augment: bool, work: Callable[[], dict]) -> None:
+        known = [row for row in self.rows if (row["way"], row["augmentation"]) == (way, augment)]
+        if not known:
+            known = [{"way": way, "augmentation": augment} | work()]
+            self.rows += known
+            write_json(self.path, self.rows)
+        write_json(self.out, self.result())
+        row = known[0]
+        self.report(
+            f"{way}{', augmented' if augment else ''}: val {row['val_accuracy']:.2%}, "
+            f"test {row['test']['accuracy']:.2%}, {row['minutes']:.1f} minutes"
+        )
+
+    def best(self, way: str) -> float:
+        return max((row["val_accuracy"] for row in self.rows if row["way"] == way), default=0)
+
+    def result(self) -> dict:
+        return self.about | {"ways": self.rows}
+
+
+@dataclass
+class _Bench:
+    backbone: Backbone
+    splits: FaceSplits
+    run: Path
+    plan: Plan
+    resume: bool
+    report: Callable[[str], None]
+    heads: dict = field(default_factory=dict)  # the MLP is measured itself, and fine-tuning starts from it
+
+    def features(self, part: str, augment: bool = False) -> transfer_bottleneck.Features:
+        faces = self.splits.parts()[part]
+        if augment:
+            faces = transfer_bottleneck.augmented(faces, self.plan.copies, seed=self.plan.seed)
+        return transfer_bottleneck.bottleneck_features(
+            self.backbone, faces, self.plan.grid, self.run / "features", _Lines(f"features of {part}", self.report)
+        )
+
+    def head(self, augment: bool, hidden: int) -> tuple[keras.Model, float, int]:
+        """Return a fitted head, the seconds that its features and itself took, and its epochs."""
+        if (augment, hidden) in self.heads:
+            return self.heads[augment, hidden]
+        train, val = self.features("train", augment), self.features("val")
+        start = time.perf_counter()
+        head = transfer_bottleneck.build_head(train.values.shape[1], len(self.splits.classes), hidden)
+        history = transfer_bottleneck.fit_head(head, train, val, self.plan.head_epochs, seed=self.plan.seed)
+        seconds = train.seconds + val.seconds + time.perf_counter() - start
+        self.heads[augment, hidden] = head, seconds, len(history["loss"])
+        return self.heads[augment, hidden]
+
+    def bottleneck(self, augment: bool, hidden: int) -> dict:
+        head, seconds, epochs = self.head(augment, hidden)
+        probs = {part: transfer_bottleneck.answers(head, self.features(part).values) for part in ("val", "test")}
+        size = transfer_bottleneck.attach(self.backbone, head, self.plan.grid).count_params()
+        return self.row(probs, seconds, size, head, epochs)
+
+    def tuned(self, augment: bool, out: Path, how: dict, best: float) -> dict:
+        """Fine-tune and publish, where accuracy on val is above ``best``; return the row."""
+        head, seconds, _ = self.head(False, 256)
+        start = time.perf_counter()
+        recipe = finetuning.tuning(
+            self.backbone,
+            epochs=self.plan.tune_epochs if augment else -(-self.plan.tune_epochs * 2 // 3),  # it overfits sooner
+            augmentation=transfer_bottleneck.GENTLE if augment else None,
+        )
+        run = self.run / ("tuned_augmented" if augment else "tuned")
+        model, history, recipe = finetuning.fine_tune(
+            self.backbone, head, self.splits, run, recipe, self.plan.seed, self.resume, self.report
+        )
+        seconds += time.perf_counter() - start
+        probs = {part: transfer_bottleneck.answers(model, self.splits.parts()[part].images) for part in ("val", "test")}
+        row = self.row(probs, seconds, model.count_params(), model, len(history["loss"]))
+        if row["val_accuracy"] > best:
+            how = how | describe(self.backbone, self.plan) | {"minutes": round(seconds / 60, 1)}
+            path, _ = publish(model, history, self.splits, replace(recipe, start=None), out / f"{NAME}.keras", how)
+            write_architecture(to_standard_layers(model), path)
+        return row
+
+    def row(self, probs: dict, seconds: float, parameters: int, learner: keras.Model, epochs: int) -> dict:
+        val, test = self.splits.val, self.splits.test
+        figures = evaluate(probs["test"], test.labels, self.splits.classes, duplicated(test, self.splits.train))
+        return {
+            "parameters": parameters,
+            "learnt_parameters": sum(int(np.prod(w.shape)) for w in learner.trainable_weights),
+            "epochs_run": epochs,
+            "minutes": round(seconds / 60, 2),
+            "val_accuracy": float((probs["val"].argmax(1) == val.labels).mean()),
+            "val_confidence": float(probs["val"].max(1).mean()),
+            "test": {key: value for key, value in figures.items() if key != "confusion"},
+        }
+
+
+class _Lines:
+    """Says at each fifth of a long work how far it is."""
+
+    def __init__(self, what: str, report: Callable[[str], None]):
+        self.what, self.report, self.said = what, report, 0
+
+    def __call__(self, done: int, total: int) -> None:
+        if done * 5 // total > self.said:
+            self.said = done * 5 // total
+            self.report(f"{self.what}: {done:,} of {total:,} faces")
+
+
+def write_architecture(model: keras.Model, path: Path) -> Path:
+    """Write the layers of ``model``, a line each, beside the file ``path``; return the new file's path."""
+    lines = [f"{model.name}: {model.count_params():,} parameters", ""]
+    lines.append(f"{'layer':<24}{'kind':<22}{'output':<22}{'parameters':>12}  learns")
+    for layer in model.layers:
+        shape = " x ".join(map(str, layer.output.shape[1:]))
+        learns = "yes" if layer.trainable_weights else "no" if layer.weights else ""
+        lines.append(
+            f"{layer.name:<24}{type(layer).__name__:<22}{shape:<22}{layer.count_params():>12,}  {learns}".rstrip()
+        )
+    path = path.with_name(f"{path.stem}_architecture.txt")
+    write_text(path, "\n".join(lines) + "\n")
+    return path

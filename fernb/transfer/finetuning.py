@@ -1,0 +1,127 @@
+"""Fine-tuning: the upper layers of a backbone learn too, slowly. Taught in notebook 04."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+from keras import layers
+
+from fernb.augmentation import Augmentation
+from fernb.config import SEED
+from fernb.data.faceset import FaceSplits
+from fernb.files import atomic_write
+from fernb.networks.architectures import FusedBatchNormalization
+from fernb.networks.backbones import OWN, Backbone
+from fernb.networks.storage import load_model
+from fernb.training import Recipe, train
+from fernb.transfer.bottleneck import GENTLE, attach
+
+FIRST_TUNED = {"MobileNet": "conv_dw_3", "VGG16": "block4_conv1", "ResNet50": "conv4_block1_1_conv"}
+"""Fine-tuning leaves everything before this layer as it was; of other backbones it tunes all."""
+
+
+def unfreeze(model: keras.Model, first: str | None, norm: bool = False) -> None:
+    """Let ``model`` learn from the layer ``first`` on (None: all of it), its batch normalisation only with ``norm``.
+
+    Frozen normalisation keeps its old means: a few batches of new pictures would spoil what
+    the layers after it were trained on. In Keras ``trainable = False`` does that.
+    """
+    on = first is None
+    for layer in model.layers:
+        on = on or layer.name == first
+        is_norm = isinstance(layer, layers.BatchNormalization)
+        layer.trainable = on and (norm or not is_norm)
+        if is_norm and layer.trainable:
+            layer.momentum = 0.95  # Keras's 0.99 would still remember the old pictures after some hundred batches
+
+
+@dataclass(frozen=True)
+class FineTuning(Recipe):
+    """A recipe that goes on from the network in the file ``start``, learning from the layer ``first`` on.
+
+    ``norm`` lets batch normalisation learn with the rest; :func:`tuning` says where it should.
+    """
+
+    about: str = "A pre-trained backbone with a fitted head, its upper layers tuned at a low rate."
+    network: str = "MobileNet"
+    widths: tuple[int, ...] = ()
+    augmentation: Augmentation | None = GENTLE
+    epochs: int = 8
+    batch_size: int = 64
+    learning_rate: float = 3e-4
+    warmup: int = 0  # the head is fitted already
+    weight_decay: float = 0
+    patience: int = 5
+    start: Path | None = None
+    first: str | None = None
+    norm: bool = False
+
+    def build(self, classes: int) -> keras.Model:
+        """Load the network and unfreeze its upper layers."""
+        model = load_model(self.start)
+        model = _fused(model) if self.norm else model
+        unfreeze(model, self.first, self.norm)
+        return model
+
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """Return a fresh Adam: with frozen normalisation, SGD at any useful rate blows the network up."""
+        return keras.optimizers.Adam(self.learning_rate, clipnorm=1.0)
+
+
+def tuning(backbone: Backbone, **changes) -> FineTuning:
+    """Return the recipe that suits ``backbone``, with fields replaced by ``changes``.
+
+    A network that has seen faces keeps its normalisation as it was. One of ImageNet must learn
+    it anew: MobileNet has filters that were silent there, and frozen normalisation enlarges
+    them thirtyfold when they wake up. Where it is frozen, or there is none (VGG16), nothing holds
+    large steps back; the steps are smallest for the own network, whose weights decay has kept small.
+    """
+    has_norm = any(isinstance(layer, layers.BatchNormalization) for layer in backbone.model.layers)
+    norm = has_norm and backbone.name != OWN
+    settings = {
+        "network": backbone.name,
+        "first": FIRST_TUNED.get(backbone.name),
+        "norm": norm,
+        "learning_rate": 1e-3 if norm else 3e-5 if has_norm else 1e-4,
+    }
+    return FineTuning(**settings | changes)
+
+
+def _fused(model: keras.Model) -> keras.Model:
+    """Return a copy of ``model`` with the faster batch normalisation;
+    :func:`~fernb.networks.architectures.to_standard_layers` undoes it."""
+
+    def faster(layer):
+        is_norm = isinstance(layer, layers.BatchNormalization)
+        return (FusedBatchNormalization if is_norm else type(layer)).from_config(layer.get_config())
+
+    copy = keras.models.clone_model(model, clone_function=faster)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def fine_tune(
+    backbone: Backbone,
+    head: keras.Model,
+    splits: FaceSplits,
+    run: Path,
+    recipe: FineTuning | None = None,
+    seed: int = SEED,
+    resume: bool = False,
+    report: Callable[[str], None] = print,
+) -> tuple[keras.Model, dict[str, list[float]], FineTuning]:
+    """Tune the upper layers of ``backbone`` under the fitted ``head``; the epoch is chosen on ``splits.val``.
+
+    Head first: a head of random weights would send large errors down and destroy what the
+    backbone knows. ``run`` receives what :func:`fernb.training.train` writes. Returns network,
+    history and the recipe that ran.
+    """
+    recipe = recipe or tuning(backbone)
+    start = run / "head.keras"
+    if not (resume and start.is_file()):
+        with atomic_write(start) as temporary:
+            attach(backbone, head).save(temporary)
+    recipe = replace(recipe, start=start)
+    model, history = train(splits, recipe, run, seed, resume, report=report)
+    return model, history, recipe

@@ -1,0 +1,1 @@
+"""Videos and cameras: frames, people, readings, tables, annotated copies."""

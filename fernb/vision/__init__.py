@@ -1,0 +1,1 @@
+"""Images, faces in them, and what spoils them."""
