@@ -29,7 +29,7 @@ def run(*arguments: str):
 @pytest.fixture
 def few(monkeypatch):
     """Seven drawn faces of each emotion in each part."""
-    whole = fernb.load_faces("synthetic")
+    whole = fernb.load_faces("synthetic-easy")
     parts = [FaceSet(part.images[:49], part.labels[:49]) for part in whole.parts().values()]
     splits = make_splits(*parts, "a few drawn faces")
     monkeypatch.setattr(data, "load_faces", lambda source="auto": splits)

@@ -19,7 +19,7 @@ from fernb.vision.crop import crop_face, eye_angle, whole
 from fernb.vision.detection import Detection, find_faces
 
 COLLINS = fernb.read_image(config.SAMPLES / "eileen_collins.jpg")
-FACE = fernb.load_faces("synthetic").test.images[0]
+FACE = fernb.load_faces("synthetic-easy").test.images[0]
 
 
 def test_the_face_of_the_photograph():

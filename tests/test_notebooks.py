@@ -23,13 +23,13 @@ unrun. Markers for nbval are cell tags (``nbval-skip``, ``nbval-check-output``, 
 """
 
 import ast
-import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
+import solutions
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import fernb
@@ -65,10 +65,6 @@ KEY_CALLS = {
     7: (r"def gram\w*\(", r"GradientTape\(", r"Adam\("),
 }
 """What a reader must see done in each lesson, as regular expressions."""
-
-_spec = importlib.util.spec_from_file_location("solutions", config.ROOT / "tools" / "solutions.py")
-solutions = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(solutions)
 
 FORBIDDEN = {
     r"cv2\.imshow|waitKey|namedWindow|destroyAllWindows": "a window of OpenCV kills kernels",
@@ -274,7 +270,7 @@ def test_a_solution_notebook_is_what_the_tool_makes(path):
             assert ours.source == theirs.source
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [START, *LESSONS], ids=lambda path: path.stem)
 def test_every_exercise_has_a_solution_of_the_same_form(path):
     cells = {solutions.exercise_number(cell): cell for cell in nbformat.read(path, as_version=4).cells}
     cells.pop(None, None)
@@ -391,6 +387,73 @@ def test_a_bad_notebook_is_found_out(change, complaint):
     notebook = good()
     change(notebook)
     assert any(complaint in problem for problem in problems(PATH, notebook)), list(problems(PATH, notebook))
+
+
+def finished() -> nbformat.NotebookNode:
+    """A lesson with a quiz that keeps all the rules."""
+    notebook = good()
+    cells = notebook.cells
+    cells[1].source = "![a curve](images/03_result.png)\n\n" + cells[1].source
+    answer = "<details><summary>Answer</summary>\n\nYes.\n</details>\n\n"
+    exercises = []
+    for k in range(1, 5):
+        stub = f"# exercise 03.{k}\n" + ("def f(x):\n    return ..." if k < 3 else "answer = ...")
+        exercises += [
+            new_markdown_cell(("## Exercises\n\n" if k == 1 else "") + f"### Exercise 03.{k}: try"),
+            new_code_cell(stub, execution_count=2 + 2 * k, metadata={"tags": ["exercise"]}),
+            new_code_cell(f'checks.check("03.{k}", {"f" if k < 3 else "answer"})', execution_count=3 + 2 * k),
+        ]
+    calls = "Sequential()\nConv2D(8)\nm.compile()\nm.fit()\nwith GradientTape():\n    pass\nassert_allclose(1, 1)"
+    notebook.cells = [
+        *cells[:5],
+        new_markdown_cell("**Predict first.** What?"),
+        new_code_cell(calls, execution_count=3, metadata={"tags": ["result-image"]}),
+        new_markdown_cell("**Predict first.** And now?"),
+        *cells[5:7],
+        new_markdown_cell("## Quiz\n\n" + 3 * answer),
+        *exercises,
+        cells[8],
+    ]
+    return notebook
+
+
+def picture(folder: Path, size: int = 1000) -> Path:
+    """Where the finished lesson lies, with its picture of ``size`` bytes."""
+    (folder / "images").mkdir()
+    (folder / "images" / "03_result.png").write_bytes(bytes(size))
+    return folder / PATH
+
+
+def test_a_finished_lesson_passes(tmp_path):
+    assert list(problems(picture(tmp_path), finished())) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (put(1, "**You will learn** **You need** **You get**"), "must begin with ![words](images/03_result.png)"),
+        (drop(5), "1 cells that begin with **Predict first.**"),
+        (put(6, "assert_allclose(1, 1)"), "GradientTape"),
+        (put(6, "Sequential(Conv2D(8)).compile().fit(GradientTape())"), "held against fernb's"),
+        (put(6, "x = 1\n" * 21), "cells of [21] lines"),
+        (put(10, "## Quiz\n\n**1.** What?"), "quiz has 0 folded answers"),
+        (drop(16), "the code cell after exercise 03.2 must be its check"),
+        (drop(14), "there is no heading '### Exercise 03.2"),
+        (put(12, "# exercise 03.1\nanswer = ..."), "fewer than two exercises are functions"),
+        (put(12, "# exercise 04.1\ndef f(x): ..."), "not 03.1 and so on"),
+        (lambda notebook: notebook.cells[6].metadata.update(tags=[]), "tag 'result-image'"),
+        (lambda notebook: notebook.cells.insert(9, notebook.cells.pop(10)), "after the summary"),
+    ],
+)
+def test_a_lesson_with_a_quiz_but_without_the_rest_is_found_out(change, complaint, tmp_path):
+    notebook = finished()
+    change(notebook)
+    found = list(problems(picture(tmp_path), notebook))
+    assert any(complaint in problem for problem in found), found
+
+
+def test_a_large_result_picture_is_found_out(tmp_path):
+    assert any("bytes" in problem for problem in problems(picture(tmp_path, 200_000), finished()))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ notebook 02.
 """
 
 import functools
+import hashlib
 import os
 import zipfile
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from fernb.data.faceset import FaceSet, FaceSplits, describe
 from fernb.errors import DataError
 from fernb.files import atomic_write
 
+DRAWN = ("synthetic", "synthetic-shifted", "synthetic-easy")
 _CACHE_FORMAT = "fernb-faces-1"
 HOW_TO_GET = (
     "FER2013 is not here. Get fer2013.csv or its image folders from Kaggle (search for FER2013), then run "
@@ -31,13 +33,15 @@ def load_faces(source: str | os.PathLike = "auto") -> FaceSplits:
 
     ``"auto"`` is FER2013 where it is found (``FERNB_DATA``, else the cache of
     ``fernb data import``) and drawn faces elsewhere, and says which in one line; ``"fer2013"``
-    insists on the real set; ``"synthetic"`` draws faces; anything else is a path to a file or
-    folder of any known layout, or to the cache.
+    insists on the real set; ``"synthetic"`` draws faces that are about as hard to read,
+    ``"synthetic-shifted"`` draws other people by another camera, ``"synthetic-easy"`` draws clear
+    and equally frequent emotions; anything else is a path to a file or folder of any known
+    layout, or to the cache.
 
     Raises :class:`~fernb.errors.DataError` where there is nothing, or nothing readable.
     """
-    if source == "synthetic":
-        return _drawn()
+    if source in DRAWN:
+        return _drawn(source)
     if source not in ("auto", "fer2013"):
         return _read(Path(source))
     found = config.data_source()
@@ -50,11 +54,26 @@ def load_faces(source: str | os.PathLike = "auto") -> FaceSplits:
     return splits
 
 
-@functools.cache  # drawing takes seconds, and a notebook asks several times
-def _drawn() -> FaceSplits:
-    from fernb.data.synthetic import drawn_splits
+@functools.cache  # a notebook asks several times
+def _drawn(name: str) -> FaceSplits:
+    """Return the drawn faces called ``name``; in a checkout they are drawn once and kept in ``data/``."""
+    from fernb.data import rendering, synthetic, worlds
 
-    splits = drawn_splits()
+    draw = {
+        "synthetic": lambda: worlds.world_splits(worlds.COMMON),
+        "synthetic-shifted": lambda: worlds.world_splits(worlds.NIGHT),
+        "synthetic-easy": synthetic.drawn_splits,
+    }[name]
+    code = b"".join(Path(module.__file__).read_bytes() for module in (rendering, synthetic, worlds))
+    kept = config.WORKSPACE / "data" / f"{name}-{hashlib.sha256(code).hexdigest()[:12]}.npz"
+    if kept.is_file():
+        splits = load_cache(kept)
+    else:
+        splits = draw()
+        if config.IS_CHECKOUT:  # thousands of faces take half a minute
+            for old in kept.parent.glob(f"{name}-{'?' * 12}.npz"):
+                old.unlink(missing_ok=True)
+            save_cache(splits, kept)
     for part in splits.parts().values():
         part.images.setflags(write=False)
         part.labels.setflags(write=False)

@@ -1,0 +1,5 @@
+"""``python -m fernb.app.cli``."""
+
+from fernb.app.cli import main
+
+main()

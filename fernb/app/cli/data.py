@@ -1,0 +1,53 @@
+"""``fernb data``: look at, import or fetch FER2013."""
+
+from pathlib import Path
+
+import click
+
+from fernb import config
+from fernb.app.cli.common import PATH, SentenceGroup
+
+
+@click.group(cls=SentenceGroup)
+def data() -> None:
+    """Look at, import or fetch FER2013."""
+
+
+@data.command()
+@click.argument("path", type=PATH, required=False)
+def info(path: Path | None) -> None:
+    """Say which faces there are: rows, emotions, votes, duplicates."""
+    from fernb.data.faceset import describe
+    from fernb.data.loading import HOW_TO_GET, load_faces
+
+    source = path or config.data_source()
+    click.echo("\n".join(describe(load_faces(source or "synthetic"))))
+    if source is None:
+        click.echo(HOW_TO_GET)
+
+
+@data.command("import")
+@click.argument("path", type=PATH)
+@click.option("--out", type=PATH, default=None, help="The cache to write (default: data/fer2013.npz).")
+@click.option("--votes", type=PATH, default=None, help="FER+'s fer2013new.csv, where it is not beside PATH.")
+@click.option("--skip-bad-rows", is_flag=True, help="Count bad rows and go on.")
+def import_(path: Path, out: Path | None, votes: Path | None, skip_bad_rows: bool) -> None:
+    """Check any layout of FER2013 (CSV, archive, image folders) and write fernb's cache."""
+    from fernb.data.loading import import_data
+
+    def progress(rows: int) -> None:
+        click.echo(f"\r{rows:,} rows", err=True, nl=False)
+
+    try:
+        report = import_data(path, out, votes, skip_bad_rows, progress)
+    finally:
+        click.echo("", err=True)
+    click.echo("\n".join(report.lines()))
+
+
+@data.command()
+def fetch() -> None:
+    """Download the public image folders from Kaggle and import them."""
+    from fernb.data.loading import fetch
+
+    click.echo("\n".join(fetch().lines()))

@@ -1,0 +1,102 @@
+"""``fernb train`` and ``fernb transfer``."""
+
+from pathlib import Path
+
+import click
+
+from fernb import config
+from fernb.app.cli.common import PATH, command_line, short
+
+
+@click.command()
+@click.option("--recipe", default="lesson", show_default=True, help="One of the recipes in fernb.training.")
+@click.option("--data", "source", default="auto", help="A path, or auto, fer2013, synthetic.")
+@click.option("--out", type=PATH, default=None, help="Where network, logs and history go (default: runs/RECIPE).")
+@click.option("--save", type=PATH, default=None, help="The network's file (default: OUT/RECIPE.keras).")
+@click.option("--epochs", type=click.IntRange(1), default=None, help="Instead of the recipe's own number.")
+@click.option("--seed", type=int, default=config.SEED, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+@click.option("--bfloat16", is_flag=True, help="Twice as fast on processors with AVX512-BF16 or AMX.")
+@click.option("--teacher", "teachers", type=PATH, multiple=True, help="Learn from this network's answers too.")
+@click.option("--start", type=PATH, default=None, help="Begin with the weights of this .keras network.")
+def train(
+    recipe: str,
+    source: str,
+    out: Path | None,
+    save: Path | None,
+    epochs: int | None,
+    seed: int,
+    resume: bool,
+    bfloat16: bool,
+    teachers: tuple[Path, ...],
+    start: Path | None,
+) -> None:
+    """Train a network; the epoch is chosen on the validation part."""
+    from fernb.data.ferplus import ferplus_splits
+    from fernb.data.loading import load_faces
+    from fernb.networks.recogniser import Recogniser
+    from fernb.networks.storage import load_model
+    from fernb.targets import distillation_targets
+    from fernb.training import publish
+    from fernb.training import recipe as named
+    from fernb.training import train as fit
+
+    chosen = named(recipe, **({"epochs": epochs} if epochs else {}))
+    taught = [Recogniser(path) for path in teachers]  # a wrong path is told before hours of work
+    begun = load_model(start) if start else None
+    splits = load_faces(source)
+    if chosen.ferplus:
+        splits = ferplus_splits(splits, chosen.ferplus)
+    targets = chosen.targets(splits.train, splits.classes)
+    if taught:
+        targets = distillation_targets(targets, [teacher.predict(splits.train.images) for teacher in taught])
+    out = out or config.RUNS / recipe
+    model, history = fit(splits, chosen, out, seed, resume, bfloat16, click.echo, targets, begun)
+    how = {"command": command_line(), "recipe": recipe, "seed": seed, "bfloat16": bfloat16}
+    path, sidecar = publish(model, history, splits, chosen, save or out / f"{recipe}.keras", how)
+    for part in ("val", "test", "test_flip"):
+        figures = sidecar["metrics"][part]
+        click.echo(f"{part}: {figures['accuracy']:.2%} of {figures['n']:,} faces")
+    click.echo(f"wrote {short(path)}, its .tflite copies and its .json")
+
+
+@click.command()
+@click.option("--backbone", default="MobileNet", show_default=True, help="A network of keras.applications, or own.")
+@click.option("--weights", type=PATH, default=None, help="Its weight file (default: look for one, or download it).")
+@click.option("--cut", default=None, help="The layer whose output is used (default: a good one for the backbone).")
+@click.option("--side", type=click.IntRange(32, 512), default=96, show_default=True, help="Pixels that it sees.")
+@click.option("--data", "source", default="auto", help="A path, or auto, fer2013, synthetic.")
+@click.option("--ferplus", is_flag=True, help="Learn the eight emotions of FER+.")
+@click.option("--bottleneck-only", is_flag=True, help="Minutes instead of an hour: no fine-tuning, no network.")
+@click.option("--epochs", type=click.IntRange(1), default=8, show_default=True, help="Of fine-tuning.")
+@click.option("--out", type=PATH, default=None, help="Where network and figures go (default: runs/transfer).")
+@click.option("--seed", type=int, default=config.SEED, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+def transfer(
+    backbone: str,
+    weights: Path | None,
+    cut: str | None,
+    side: int,
+    source: str,
+    ferplus: bool,
+    bottleneck_only: bool,
+    epochs: int,
+    out: Path | None,
+    seed: int,
+    resume: bool,
+) -> None:
+    """Teach emotions to a network that has learnt elsewhere, in every way, and compare."""
+    from fernb.data.ferplus import ferplus_splits as voted
+    from fernb.data.loading import load_faces
+    from fernb.networks.backbones import pretrained
+    from fernb.transfer.comparison import Plan, compare
+
+    base = pretrained(backbone, cut, side, weights)
+    splits = load_faces(source)
+    splits = voted(splits) if ferplus else splits
+    run = config.RUNS / "transfer"
+    how = {"command": command_line()}
+    plan = Plan(tune_epochs=epochs, tune=not bottleneck_only, seed=seed)
+    kept = run / f"{base.name}-{base.digest[:8]}-{splits.digest[:8]}"
+    compare(base, splits, kept, out or run, how, plan, resume, click.echo)
+    click.echo(f"wrote {short(out or run)}")

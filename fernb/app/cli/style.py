@@ -1,0 +1,50 @@
+"""``fernb style``."""
+
+from pathlib import Path
+
+import click
+
+from fernb import config
+from fernb.app.cli.common import PATH, short
+from fernb.errors import FernbError
+
+
+@click.command()
+@click.argument("content", type=PATH)
+@click.argument("style")
+@click.option("--out", type=PATH, default=None, help="A .png or .jpg file (default: out/style/CONTENT_STYLE.png).")
+@click.option("--size", type=int, default=224, show_default=True, help="Pixels on the longer side.")
+@click.option("--strength", type=float, default=1.0, show_default=True, help="Style against content.")
+@click.option("--smooth", type=float, default=1.0, show_default=True, help="Weight of the total variation.")
+@click.option("--keep-colour", is_flag=True, help="Change the luminance only.")
+@click.option("--steps", type=int, default=120, show_default=True)
+@click.option("--optimiser", type=click.Choice(["lbfgs", "adam"]), default="lbfgs", show_default=True)
+@click.option("--features", default="auto", show_default=True, help="auto, vgg19, vgg16, fer or untrained.")
+@click.option("--weights", type=PATH, default=None, help="The weight file of the features.")
+def style(content: Path, style: str, out: Path | None, features: str, weights: Path | None, **settings) -> None:
+    """Paint the picture CONTENT in the style of STYLE: a file, or strokes, mosaic, glass, woodcut, dots.
+
+    Ctrl-C ends it early and keeps the picture so far.
+    """
+    from fernb.style.pictures import style_image
+    from fernb.vision.images import read_image
+
+    out = out or config.WORKSPACE / "out" / "style" / f"{content.stem}_{Path(style).stem}.png"
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):  # now, not after a minute of work
+        raise FernbError(f"cannot write {out.name}: use a name that ends in .png or .jpg.")
+    pictures = read_image(content), style_image(style)
+    from fernb.style import transfer as style_transfer
+    from fernb.style.features import load_features
+
+    sees = load_features(features, weights)
+    click.echo(f"features: {sees.about}")
+
+    def progress(step) -> None:
+        click.echo(f"\rstep {step.number} of {step.steps}, loss {step.losses['total']:.3f}  ", err=True, nl=False)
+
+    result = style_transfer.transfer_style(*pictures, features=sees, progress=progress, **settings)
+    click.echo("", err=True)
+    if result.stopped:
+        click.echo(f"stopped after {len(result.history)} of {settings['steps']} steps")
+    style_transfer.save(result, out, content=content.name, style=Path(style).name)
+    click.echo(f"wrote {short(out)} and its .json in {result.seconds:.0f} s")

@@ -1,0 +1,123 @@
+"""``fernb scan``, ``live``, ``extract`` and ``preprocess``."""
+
+from pathlib import Path
+
+import click
+
+from fernb import config
+from fernb.app.cli.common import PATH, Progress, short
+
+
+def reading_options(command):
+    """Add the options that say how faces are read over time."""
+    for option in reversed(
+        (
+            click.option(
+                "--smoothing", default="exponential", show_default=True, help="none, mean, exponential or hmm."
+            ),
+            click.option("--over", type=float, default=0.4, show_default=True, help="Smooth over so many seconds."),
+            click.option(
+                "--hold", type=click.IntRange(1), default=1, help="Show an emotion once it held for N frames."
+            ),
+            click.option("--unsure-below", type=click.FloatRange(0, 1), help="Default: what the network's tests say."),
+            click.option("--fatigue", is_flag=True, help="Watch for eyes that are closed long or often."),
+            click.option("--model", type=PATH, help="A .tflite or .keras network (default: the committed one)."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _reader(smoothing: str, over: float, hold: int, unsure_below: float | None, fatigue: bool, model: Path | None):
+    from fernb.networks.recogniser import Recogniser
+    from fernb.video.reading import FaceReader
+    from fernb.video.tracking import Tracker
+
+    recogniser = Recogniser(model)
+    least = recogniser.unsure_below if unsure_below is None else unsure_below
+    tracker = Tracker(smoothing=over, kind=smoothing, hold=hold, unsure_below=least)
+    return FaceReader(recogniser, tracker, eyes=True, fatigue=fatigue)
+
+
+@click.command()
+@click.argument("videos", nargs=-1, required=True, type=PATH)
+@click.option("--out", type=PATH, default=None, help="Default: out/scan.")
+@click.option("--every", default="1", show_default=True, help="Analyse a frame each 0.5s, or each 5th frame.")
+@click.option("--csv", "kinds", flag_value="csv", multiple=True, help="Write the table only, or with:")
+@click.option("--video", "kinds", flag_value="video", multiple=True, help="… the annotated video,")
+@click.option("--plot", "kinds", flag_value="plot", multiple=True, help="… the timelines. Without any: all three.")
+@click.option(
+    "--wide", "kinds", flag_value="wide", multiple=True, help="… counts per frame, as older tools wrote them."
+)
+@reading_options
+def scan(videos: tuple[Path, ...], out: Path | None, every: str, kinds: tuple[str, ...], **reading) -> None:
+    """Name each person's emotions in VIDEOS, or folders of pictures: a table, an annotated copy, timelines."""
+    from fernb.video import scan as video_scan
+    from fernb.video import table as video_table
+
+    chosen = video_scan.sampling(every)
+    out, kinds = out or config.WORKSPACE / "out" / "scan", kinds or ("csv", "video", "plot")
+    for video in videos:
+        progress = Progress(video.name)
+        paths = video_scan.scan(video, out, _reader(**reading), chosen, kinds, progress)
+        progress.end()
+        click.echo("\n".join(video_table.summary(paths[0])))
+        click.echo("wrote " + ", ".join(map(short, paths)))
+
+
+@click.command()
+@click.option("--source", default="0", help="A camera's number, or a video.", show_default=True)
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=None, help="Stop after so many seconds.")
+@click.option("--csv", "table", type=PATH, default=None, help="Write every reading into this table too.")
+@click.option("--video", "film", type=PATH, default=None, help="Record the annotated picture into this MP4.")
+@click.option("--plot", type=PATH, default=None, help="Draw the table's timelines into this PNG at the end.")
+@reading_options
+def live(
+    source: str, seconds: float | None, table: Path | None, film: Path | None, plot: Path | None, **reading
+) -> None:
+    """Name the emotion of a camera or video once a second; Ctrl-C ends it."""
+    from fernb.video.live import watch
+
+    if plot and not table:
+        raise click.UsageError("--plot draws the table of --csv; give both.")
+    number_or_path = int(source) if source.isdecimal() else Path(source)
+    watch(number_or_path, _reader(**reading), click.echo, seconds, table, film, plot)
+
+
+@click.command()
+@click.argument("video", type=PATH)
+@click.argument("table", type=PATH, required=False)
+@click.option("--emotion", required=True, help="The emotion that is wanted.")
+@click.option("--repeat", type=click.IntRange(1), default=1, help="It must have held for so many analysed frames.")
+@click.option("--min-confidence", type=click.FloatRange(0, 1), default=0.0, help="And be as probable as this.")
+@click.option("--person", type=int, default=None, help="Only this person's faces.")
+@click.option("--only-faces", type=click.IntRange(1), default=None, help="Only frames with so many faces.")
+@click.option("--out", type=PATH, default=None, help="Default: out/extract.")
+def extract(video: Path, table: Path | None, emotion: str, out: Path | None, **wishes) -> None:
+    """Cut the faces out of VIDEO that show an emotion, by the TABLE of a scan (made anew where none is given)."""
+    from fernb.labels import emotion_name
+    from fernb.networks.recogniser import Recogniser
+    from fernb.video import extract as video_extract
+    from fernb.video import scan as video_scan
+    from fernb.video.reading import FaceReader
+
+    wanted = video_extract.Wanted(emotion_name(emotion), **wishes)
+    out = out or config.WORKSPACE / "out" / "extract"
+    if table is None:
+        progress = Progress(video.name)
+        table = video_scan.scan(video, out, FaceReader(Recogniser()), kinds=("csv",), progress=progress)[0]
+        progress.end()
+    paths = video_extract.extract(video, table, wanted, out)
+    click.echo(f"wrote {len(paths) - 1} faces and a contact sheet into {short(out)}")
+
+
+@click.command()
+@click.argument("video", type=PATH)
+@click.option("--out", type=PATH, default=None, help="Default: results/preprocessing_test.")
+def preprocess(video: Path, out: Path | None) -> None:
+    """Cut one 48x48 grey face a second out of VIDEO, as a network sees it."""
+    from fernb.video.preprocess import preprocess_video
+
+    out = out or config.RESULTS / "preprocessing_test"
+    written = preprocess_video(video, out, click.echo)
+    click.echo(f"wrote {len(written)} faces and the clip into {short(out)}")
