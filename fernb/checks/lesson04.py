@@ -87,7 +87,9 @@ def _flags(model, first: str) -> str | None:
         if _is_norm(layer):
             return f"the batch normalisation {layer.name!r} may learn; it should stay frozen"
         return f"{layer.name!r} " + (
-            "comes at or after the first layer that may learn, and is frozen" if on else f"comes before {first!r}, and may learn"
+            "comes at or after the first layer that may learn, and is frozen"
+            if on
+            else f"comes before {first!r}, and may learn"
         )
     return None
 
