@@ -3,6 +3,8 @@ PYTHON ?= python3
 # the versions that were tested; `make test CONSTRAINTS=` tries the newest ones in a fresh clone
 export CONSTRAINTS ?= constraints.txt
 DATA ?=
+# a folder with ImageNet weights, for `make render`: what is committed of notebook 04 was made with them
+MODELS ?=
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -58,7 +60,7 @@ render: $(READY)
 	$(CLEAN) fernb demo && cp out/demo/overview.png results/demo.png
 	$(CLEAN) fernb preprocess data/samples/emotions.mp4
 	$(CLEAN) fernb scan data/samples/emotions.mp4 --out results/scan
-	$(CLEAN) FERNB_PROFILE=lesson $(EXECUTE) --inplace $(NOTEBOOKS)
+	$(CLEAN) FERNB_PROFILE=lesson $(if $(MODELS),FERNB_MODELS="$(abspath $(MODELS))") $(EXECUTE) --inplace $(NOTEBOOKS)
 	$(BIN)/python tools/result_images.py
 	$(BIN)/python tools/solutions.py
 	$(CLEAN) python benchmarks/readme_numbers.py

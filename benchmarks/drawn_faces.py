@@ -23,6 +23,7 @@ from fernb.files import write_json
 from fernb.networks.baseline import flatten, logistic_regression
 
 EPOCHS, FEW = 20, 200
+PLAIN, AUGMENTED, WEIGHTED = "small CNN", "+ augmentation", "+ class weights"
 
 
 def build(augment: bool, seed: int) -> keras.Model:
@@ -98,42 +99,49 @@ def pixels(splits) -> dict:
     return {"accuracy": report["accuracy"], "balanced": report["macro"]["recall"]}
 
 
+def climb(seed: int, faces, shifted) -> dict[str, dict]:
+    """Return what each network comes to with one seed, by name."""
+    found = {}
+    some = shifted.train.sample(FEW)
+    for name in (PLAIN, AUGMENTED, WEIGHTED):
+        keras.utils.set_random_seed(seed)
+        model = build(augment=name != PLAIN, seed=seed)
+        train(model, faces.train, EPOCHS if name == PLAIN else 2 * EPOCHS, weighted=name == WEIGHTED)
+        found[name] = judge(model, faces)
+        if name == AUGMENTED:
+            found["not trained further"] = judge(model, shifted)
+            train(model, some, 2 * EPOCHS, rate=3e-4)
+            found["fine-tuned"] = judge(model, shifted)
+    keras.utils.set_random_seed(seed)
+    model = build(augment=True, seed=seed)
+    train(model, some, 10 * EPOCHS)
+    found["from scratch"] = judge(model, shifted)
+    print(seed, {name: f"{run['accuracy']:.3f} / {run['balanced']:.3f}" for name, run in found.items()}, flush=True)
+    return found
+
+
 def main() -> None:
-    seeds = range(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     start = time.process_time()
     faces, shifted = load_faces("synthetic"), load_faces("synthetic-shifted")
     n = len(faces.test)
     common = np.bincount(faces.train.labels).argmax()
-    rungs = [
-        over_seeds("always happy", [{"accuracy": float(np.mean(faces.test.labels == common)), "balanced": 1 / 7}], n),
-        over_seeds("logistic regression", [pixels(faces)], n),
-    ]
-    runs = {name: [] for name in ("small CNN", "+ augmentation", "+ class weights")}
-    few = {name: [] for name in ("not trained further", "from scratch", "fine-tuned")}
-    some = shifted.train.sample(FEW)
-    for seed in seeds:
-        for name, made in runs.items():
-            keras.utils.set_random_seed(seed)
-            model = build(augment=name != "small CNN", seed=seed)
-            train(model, faces.train, EPOCHS if name == "small CNN" else 2 * EPOCHS, weighted="weights" in name)
-            made.append(judge(model, faces))
-            if name == "+ augmentation":
-                few["not trained further"].append(judge(model, shifted))
-                train(model, some, 2 * EPOCHS, rate=3e-4)
-                few["fine-tuned"].append(judge(model, shifted))
-        keras.utils.set_random_seed(seed)
-        model = build(augment=True, seed=seed)
-        train(model, some, 10 * EPOCHS)
-        few["from scratch"].append(judge(model, shifted))
-    result = {
-        "command": "python benchmarks/drawn_faces.py",
-        "data": {splits.source: splits.digest for splits in (faces, shifted)},
-        "synthetic": rungs + [over_seeds(name, made, n) for name, made in runs.items()],
-        f"shifted, {FEW} labelled faces": [over_seeds(name, made, n) for name, made in few.items()],
-        "cpu_seconds": round(time.process_time() - start),
-        "hardware": f"{runtime.cores()} CPU cores, while other jobs were running",
-    }
-    write_json(config.RESULTS / "course" / "drawn_faces.json", result)
+    always = {"accuracy": float(np.mean(faces.test.labels == common)), "balanced": 1 / 7}
+    rungs = [over_seeds("always happy", [always], n), over_seeds("logistic regression", [pixels(faces)], n)]
+    runs = []
+    for seed in range(seeds):  # the file is written after each seed: the run may be stopped
+        runs.append(climb(seed, faces, shifted))
+        rows = {name: over_seeds(name, [run[name] for run in runs], n) for name in runs[0]}
+        result = {
+            "command": f"python benchmarks/drawn_faces.py {seed + 1}",
+            "data": {splits.source: splits.digest for splits in (faces, shifted)},
+            "synthetic": rungs + [rows[name] for name in (PLAIN, AUGMENTED)],
+            "class weights": [rows[name] for name in (AUGMENTED, WEIGHTED)],
+            f"shifted, {FEW} labelled faces": [rows[name] for name in rows if name not in (PLAIN, AUGMENTED, WEIGHTED)],
+            "cpu_seconds": round(time.process_time() - start),
+            "hardware": f"{runtime.cores()} CPU cores, while other jobs were running",
+        }
+        write_json(config.RESULTS / "course" / "drawn_faces.json", result)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ ROOT = Path(__file__).resolve().parents[1]
 _urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
 
 project = "fernb"
-copyright = "the authors of fernb, MIT licence"
+author = "the authors of fernb"
+copyright = f"{author}, MIT licence"
 html_title = "fernb: learn facial emotion recognition"
 extensions = ["myst_nb", "sphinx_copybutton", "sphinx-mathjax-offline"]
 

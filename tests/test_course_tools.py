@@ -1,6 +1,8 @@
 """What makes solution notebooks, trial runs, result pictures and badges out of the lessons."""
 
 import base64
+import io
+import re
 import subprocess
 import sys
 
@@ -10,6 +12,7 @@ import pytest
 import result_images
 import solutions
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from fernb import config
 
@@ -79,6 +82,16 @@ def test_the_result_picture_is_the_tagged_cells_last():
     assert result_images.result_image(notebook) == b"b"
 
 
+def test_a_jpeg_becomes_a_result_image_too():
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6), "red").save(file, "jpeg")
+    jpeg = new_output("display_data", {"image/jpeg": base64.b64encode(file.getvalue()).decode()})
+    notebook = lesson()
+    notebook.cells[1].update(outputs=[jpeg], metadata={"tags": ["result-image"]})
+    with Image.open(io.BytesIO(result_images.result_image(notebook))) as png:
+        assert (png.format, png.size) == ("PNG", (8, 6))
+
+
 def test_badges_replace_older_ones(tmp_path, monkeypatch):
     monkeypatch.setattr(badges, "ROOT", tmp_path)
     path = tmp_path / "notebooks" / "99_example.ipynb"
@@ -102,3 +115,15 @@ def test_the_site_shows_every_page_and_runs_nothing():
     index = (config.ROOT / "book" / "index.md").read_text(encoding="utf-8")
     for page in ("00_start_here", "0[1-9]*", "more/*", "solutions/*", "glossary", "TEACHING"):
         assert f"../notebooks/{page}" in index
+
+
+def test_the_glossary_is_sorted_and_explains_each_term_once():
+    text = (config.ROOT / "notebooks" / "glossary.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("- ")]
+    entries = [re.fullmatch(r"- \*\*(.+?)\*\* \(([0-9a-z, ]+)\): (.+\.)", line) for line in lines]
+    assert len(entries) > 100 and all(entries), [line for line, entry in zip(lines, entries, strict=True) if not entry]
+    words = [entry[1].casefold().replace("ε", "epsilon") for entry in entries]
+    firsts = [re.sub(r"[^a-z0-9]+", " ", word.split(",")[0]) for word in words]
+    assert firsts == sorted(firsts)
+    terms = [term.strip() for word in words for term in word.split(",")]
+    assert sorted(terms) == sorted(set(terms))

@@ -16,7 +16,7 @@ from fernb.networks.recogniser import Recogniser
 from fernb.vision.crop import crop_face, cut_face
 from fernb.vision.detection import Detection, find_faces
 from fernb.vision.images import MAX_SIDE, decode_image, encode, put_text
-from fernb.widgets.html import LEFT, _page_size, status
+from fernb.widgets.html import LEFT, page_size, status
 
 MAX_FACES = 24  # with bars; a group picture can have a hundred
 
@@ -95,7 +95,7 @@ def _decode(name: str, data: bytes) -> np.ndarray:
 
 def _with_boxes(rgb: np.ndarray, faces: list[Detection], names: list[str]) -> np.ndarray:
     """Return the picture at the size of a page with a numbered box on each face."""
-    out = _page_size(rgb).copy()
+    out = page_size(rgb).copy()
     zoom = out.shape[1] / rgb.shape[1]
     for i, (face, name) in enumerate(zip(faces, names, strict=True), 1):
         x, y, w, h = (round(value * zoom) for value in face.box)

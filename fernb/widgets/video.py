@@ -19,7 +19,7 @@ from fernb.video.stream import image_paths, open_stream
 from fernb.video.table import columns
 from fernb.vision.detection import Detection
 from fernb.vision.images import encode, read_image
-from fernb.widgets.html import LEFT, _page_size, status
+from fernb.widgets.html import LEFT, page_size, status
 
 
 class VideoExplorer(widgets.VBox):
@@ -108,7 +108,7 @@ class VideoExplorer(widgets.VBox):
         except FernbError as error:  # the file was moved or changed since
             self._words.value = status(str(error))
             return
-        shown = _page_size(rgb)
+        shown = page_size(rgb)
         self._picture.value = encode(annotate(shown, scaled(readings, shown.shape[1] / rgb.shape[1]), self.labels))
         if self.person.value is not None:
             timeline = self._drawn.copy()

@@ -8,20 +8,21 @@ from pathlib import Path
 import click
 
 from fernb import runtime
-from fernb.app.cli.common import PATH, command_line, short
+from fernb.app.cli.choices import FERPLUS, one_of
+from fernb.app.cli.common import PATH, command, command_line, short
 from fernb.errors import ModelError
 
 
-@click.command()
-@click.argument("pictures", nargs=-1, type=PATH)
+@command("predict", example="fernb predict holiday.jpg")
+@click.argument("images", nargs=-1, type=PATH)
 @click.option("--data", "source", default=None, help="Test on this data set (default: auto).")
 @click.option("--model", type=PATH, default=None, help="A .tflite or .keras network (default: the committed one).")
 @click.option("--flip", is_flag=True, help="Average each face and its mirror image.")
-@click.option("--ferplus", "subset", default=None, help="Test on FER+'s eight emotions: plurality, majority …")
+@click.option("--ferplus", "subset", type=one_of(FERPLUS), default=None, help="Test on FER+'s eight emotions.")
 @click.option("--report", type=PATH, default=None, help="Judge every network of this folder; the report goes there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def predict(
-    pictures: tuple[Path, ...],
+    images: tuple[Path, ...],
     source: str | None,
     model: Path | None,
     flip: bool,
@@ -29,26 +30,26 @@ def predict(
     report: Path | None,
     as_json: bool,
 ) -> None:
-    """Name the emotions in PICTURES; without any, test the network on a data set."""
+    """Name the emotions in IMAGES; without any, test the network on a data set."""
     from fernb.networks.recogniser import Recogniser
 
-    if pictures and (source or subset or report):
-        raise click.UsageError("give pictures or --data, not both.")
+    if images and (source or subset or report):
+        raise click.UsageError("give images or --data, not both.")
     if report:
         _report(report, source or "auto")
-    elif pictures:
-        _predict_pictures(pictures, Recogniser(model), flip, as_json)
+    elif images:
+        _predict_images(images, Recogniser(model), flip, as_json)
     else:
         _predict_set(source or "auto", model, flip, subset, as_json)
 
 
-def _predict_pictures(pictures: tuple[Path, ...], recogniser, flip: bool, as_json: bool) -> None:
+def _predict_images(images: tuple[Path, ...], recogniser, flip: bool, as_json: bool) -> None:
     from fernb.vision.crop import crop_face
     from fernb.vision.detection import find_faces
     from fernb.vision.images import read_image
 
     answers = []
-    for path in pictures:
+    for path in images:
         rgb = read_image(path)
         faces = find_faces(rgb)
         if not faces and not as_json:
