@@ -28,7 +28,7 @@ def faces(n: int) -> FaceSet:
 def test_another_backbone_is_one_parameter_away(name, tmp_path, capsys):
     keras.utils.set_random_seed(1)
     whole = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(96, 96, 3))
-    trunk = keras.Model(whole.input, whole.get_layer(backbones.CUTS[name]).output)
+    trunk = keras.Model(whole.input, whole.get_layer(backbones.FEATURE_LAYERS[name]).output)
     path = tmp_path / f"{name.lower()}_to_the_cut.weights.h5"
     trunk.save_weights(path)
 
@@ -39,7 +39,7 @@ def test_another_backbone_is_one_parameter_away(name, tmp_path, capsys):
     names |= {f"x_{part}": f.images[..., None].astype("float32") for part, f in splits.parts().items()}
     before = socket.getdefaulttimeout()
     try:
-        for cell in ("table", "load", "load-own", "prepare", "features"):
+        for cell in ("table", "load", "load-own", "prepare", "prepare-compare", "features"):
             exec(CELLS[cell], names)
     finally:
         socket.setdefaulttimeout(before)
