@@ -14,13 +14,14 @@ from pathlib import Path
 import click
 import keras
 import numpy as np
-from _common import out_option, write
+from _common import about, out_option
 from keras import layers
 from sklearn.exceptions import ConvergenceWarning
 
 from fernb import config, load_faces
 from fernb.data.faceset import FaceSet
 from fernb.evaluation import apply_temperature, evaluate, expected_calibration_error, fit_temperature, wilson
+from fernb.files import write_json
 from fernb.networks.baseline import flatten, logistic_regression
 
 EPOCHS, FEW = 20, 200
@@ -136,13 +137,14 @@ def main(seeds: int, out: Path) -> None:
         runs.append(climb(seed, faces, shifted))
         rows = {name: over_seeds(name, [run[name] for run in runs], n) for name in runs[0]}
         result = {
+            **about(),
             "data": {splits.source: splits.digest for splits in (faces, shifted)},
             "synthetic": rungs + [rows[name] for name in (PLAIN, AUGMENTED)],
             "class weights": [rows[name] for name in (AUGMENTED, WEIGHTED)],
             f"shifted, {FEW} labelled faces": [rows[name] for name in rows if name not in (PLAIN, AUGMENTED, WEIGHTED)],
             "cpu_seconds": round(time.process_time() - start),
         }
-        write(out, result)
+        write_json(out, result)
 
 
 if __name__ == "__main__":
