@@ -36,6 +36,7 @@ class Page:
         self.widget = Webcam(**{"detector": "haar", **options})
         self.answers, self.seq = [], 0
         self.widget.send = self.answers.append
+        self.widget._reader.follower.tracker.min_hits = 1  # else the first answers wait for more frames
 
     def send(self, *buffers: bytes, **changes) -> dict:
         self.seq += 1

@@ -130,17 +130,31 @@ def command_line() -> str:
 
 
 class Progress:
-    """Says on one line of stderr how far a video is, and how long it will still take."""
+    """Says on one line of a terminal how far a video is, and how long it will still take; silent elsewhere."""
 
     def __init__(self, name: str):
-        self.name, self.start = name, time.monotonic()
+        self.name, self.start, self.done_s, self._said = name, time.monotonic(), 0.0, 0.0
+        self.terminal = sys.stderr.isatty()
+
+    def __enter__(self) -> "Progress":
+        return self
 
     def __call__(self, done: float, total: float) -> None:
-        left = (time.monotonic() - self.start) * (total - done) / done if done and total else 0
-        click.echo(f"\r{self.name}: {done:.1f} of {total:.1f} s, {left:.0f} s left  ", err=True, nl=False)
+        self.done_s, now = done, time.monotonic()
+        if self.terminal and now - self._said > 0.1:
+            left = (now - self.start) * (total - done) / done if done and total else 0
+            click.echo(f"\r{self.name}: {done:.1f} of {total:.1f} s, {left:.0f} s left  ", err=True, nl=False)
+            self._said = now
 
-    def end(self) -> None:
-        click.echo("", err=True)
+    def log(self, line: str) -> None:
+        """Say something on a line of its own."""
+        click.echo(("\n" if self._said else "") + line, err=True)
+
+    def __exit__(self, kind: type | None, *_) -> None:
+        if self._said:
+            click.echo("", err=True)
+        if kind is not None and issubclass(kind, KeyboardInterrupt) and self.done_s:
+            click.echo(f"stopped {self.done_s:.1f} s into {self.name}; its table so far ends in .part.csv.", err=True)
 
 
 def short(path: Path) -> str:
