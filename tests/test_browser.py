@@ -37,7 +37,7 @@ from fernb.widgets.webcam import Webcam
 class Slow(Recogniser):
     waits = iter([0, 4])  # seconds
 
-    def predict(self, faces):
+    def predict(self, faces, flip=False):
         wait = next(self.waits, 0.3)
         if not wait:
             raise ValueError("out of order")

@@ -18,6 +18,7 @@ from fernb.app.cli import main
 from fernb.data import synthetic
 from fernb.errors import FernbError, VideoError
 from fernb.video import extract, live, scan
+from fernb.video import stream as video_stream
 from fernb.video import table as video_table
 from fernb.video.extract import Wanted
 from fernb.video.following import FaceFollower
@@ -193,7 +194,7 @@ def test_fatigue_has_its_columns(tmp_path):
     rows = pd.read_csv(table)
     assert rows["fatigue_alarm"].iloc[:20].sum() == 0 and rows["fatigue_alarm"].iloc[26:].sum() > 0
     assert rows["eyes_closed"].between(0, 1).all() and rows["eyes"].notna().all()
-    assert "eyes closed long or often from 5." in "\n".join(video_table.summary(table))
+    assert "eyes closed long or often from 4.8" in "\n".join(video_table.summary(table))
 
 
 def write_clip(path, codec: str, pictures) -> None:
@@ -298,3 +299,92 @@ def test_the_commands(clip, tmp_path):
     ):
         result = run(main, bad)
         assert result.exit_code == 1 and result.stderr.strip().splitlines()[-1].startswith("fernb: ")
+
+
+def wild_table(scanned, tmp_path, column: str, value):
+    rows = pd.read_csv(scanned[0], dtype=object)
+    rows.loc[2, column] = value
+    rows.to_csv(tmp_path / "wild.csv", index=False)
+    return tmp_path / "wild.csv"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("x", "1e18"),
+        ("w", "0"),
+        ("h", "inf"),
+        ("y", "here"),
+        ("w", None),
+        ("time_s", "nan"),
+        ("time_s", "-1"),
+        ("frame", "1.5"),
+        ("frame", "1e300"),
+        ("track", "-3"),
+        ("happy", "7"),
+        ("smoothed_sad", "sad"),
+        ("confidence", "inf"),
+        ("held", None),
+        ("emotion", "<b>joy</b>"),
+    ],
+)
+def test_a_damaged_table_is_told_by_row_and_column(scanned, tmp_path, column, value):
+    with pytest.raises(FernbError, match=rf"wild\.csv, row 4, column {column}: "):
+        extract.choose(wild_table(scanned, tmp_path, column, value), Wanted("happy"))
+
+
+def test_a_box_outside_the_image_is_another_videos(clip, scanned, tmp_path):
+    rows = pd.read_csv(scanned[0])
+    rows["x"] += 5000
+    rows.to_csv(tmp_path / "moved.csv", index=False)
+    with pytest.raises(VideoError, match="give the video of this table"):
+        extract.extract(clip, tmp_path / "moved.csv", Wanted("happy"), tmp_path / "out")
+
+
+def test_no_output_is_its_own_source(clip, tmp_path):
+    before = clip.read_bytes()
+    mine = tmp_path / "mine_annotated.mp4"
+    mine.write_bytes(before)
+    for path in ("csv", "mp4"):
+        with pytest.raises(FernbError, match="the video itself"):
+            live.watch(mine, FaceReader(), table=mine if path == "csv" else None, film=mine if path == "mp4" else None)
+    with pytest.raises(FernbError, match="would write the same files"):
+        scan.distinct([tmp_path / "a" / "film.mp4", tmp_path / "b" / "film.mov"])
+    assert mine.read_bytes() == before
+
+
+def test_a_scan_that_reads_nothing_leaves_the_older_table(tmp_path):
+    (tmp_path / "bad.csv").write_text("good")
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    with pytest.raises(VideoError):
+        scan.scan(tmp_path / "bad.mp4", tmp_path, FaceReader())
+    assert (tmp_path / "bad.csv").read_text() == "good"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "bad.mp4"]
+
+
+def test_who_is_unsure_is_told_with_the_best_guess(clip):
+    lines: list[str] = []
+    reader = FaceReader(steady=SteadyOptions(confidence_threshold=1.0))
+    live.watch(clip, reader, lines.append, seconds=1)
+    assert any(": person 1 : Unsure (" in line for line in lines)
+
+
+class Times:
+    """A stream whose time stamps are made up."""
+
+    def __init__(self, times: list[float]):
+        self.times, self.at = times, -1
+
+    def get(self, what: int) -> float:
+        return {cv2.CAP_PROP_POS_MSEC: 1000 * self.times[max(self.at, 0)], cv2.CAP_PROP_FPS: 10.0}.get(what, 0.0)
+
+    def grab(self) -> bool:
+        self.at += 1
+        return self.at < len(self.times)
+
+
+@pytest.mark.parametrize("jump", [1e9, float("nan"), float("inf"), -50.0])
+def test_broken_time_stamps_go_on_from_the_last_good_one(jump):
+    stamps = [0.0, 0.1, jump, 0.3 if np.isnan(jump) or np.isinf(jump) else jump + 0.1]
+    times = [time_s for time_s, _ in video_stream._parts(Times(stamps), camera=False)]
+    np.testing.assert_allclose(times, [0, 0.1, 0.2, 0.3], atol=1e-3)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from fernb.video.stream import Frame
-from fernb.video.tracking import Track, Tracker, distance_iou
+from fernb.video.tracking import MIN_DIOU, Track, Tracker, centred, distance_iou
 from fernb.vision.detection import Detection, find_eyes, find_faces
 from fernb.vision.images import to_grey
 
@@ -62,6 +62,8 @@ class FaceFollower:
         followed = [] if frame.still else self._follow(grey, zoom, frame.time_s)
         if frame.still or self._must_search(frame.time_s, followed):
             faces = self._search(frame.rgb if frame.still else small, frame.rgb)
+            if zoom < 1 and not frame.still and self._misses_somebody(faces, frame.time_s):
+                faces = self._search(frame.rgb, frame.rgb)
             found = self.tracker.update(faces, frame.time_s)
             if frame.still:  # no second look at it will come
                 self.tracker.settle()
@@ -79,6 +81,12 @@ class FaceFollower:
             return True
         restless = not followed or any(track.number is None or track.misses for track in self.tracker.tracks)
         return time_s - self._searched_s >= (BRISK_S if restless else CALM_S) - 0.005
+
+    def _misses_somebody(self, faces: list[Detection], time_s: float) -> bool:
+        """Say whether a person is not among ``faces`` who was found the time before: worth a look at more pixels."""
+        boxes = [centred(face) for face in faces]
+        people = [one for one in self.tracker.tracks if one.number is not None and not one.misses]
+        return any(all(distance_iou(one.expected(time_s), box) <= MIN_DIOU for box in boxes) for one in people)
 
     def _search(self, image: np.ndarray, rgb: np.ndarray) -> list[Detection]:
         factor = rgb.shape[1] / image.shape[1]
