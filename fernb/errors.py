@@ -5,12 +5,16 @@ the last line of the traceback. Anything else that is raised is a bug of fernb.
 """
 
 
+def printable(text: object) -> str:
+    """Return ``text`` as one line that every terminal, log and table can take; names of files may hold anything."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
 class FernbError(Exception):
-    """Something that the user can mend; the message says how."""
+    """Something that the user can mend; the message, one line, says how."""
 
     def __init__(self, message: str):
-        # file names need not be UTF-8, but every terminal, log and JSON file must be able to take the message
-        super().__init__(str(message).encode("utf-8", "backslashreplace").decode("utf-8"))
+        super().__init__(printable(message))
 
 
 class DataError(FernbError):

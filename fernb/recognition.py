@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fernb.config import FACE_SIDE
-from fernb.vision.crop import crop_face
+from fernb.vision.crop import crop_face, whole_image
 from fernb.vision.detection import Detection, find_faces
 from fernb.vision.images import to_uint8
 
 if TYPE_CHECKING:
     from fernb.networks.recogniser import Recogniser
+
+MAX_CROP_SIDE = 128  # pixels; a larger square is a photograph, in which a face would be found
 
 
 @dataclass(frozen=True)
@@ -43,19 +45,30 @@ class RecognisedFace:
 
 
 def recognise(
-    rgb: np.ndarray, recogniser: "Recogniser | None" = None, *, detector: str = "auto", flip: bool = False
+    rgb: np.ndarray,
+    recogniser: "Recogniser | None" = None,
+    *,
+    detector: str = "auto",
+    flip: bool = False,
+    whole: bool | None = None,
 ) -> list[RecognisedFace]:
     """Find the faces of an image and name their emotions, largest face first.
 
     ``rgb`` is an image as :func:`fernb.vision.images.to_uint8` takes it; ``recogniser`` defaults to
     the committed network; ``detector`` is that of :func:`fernb.find_faces`, ``flip`` that of
-    :meth:`fernb.Recogniser.predict`. Raises what those raise.
+    :meth:`fernb.Recogniser.predict`. With ``whole`` the whole image is taken for one face, without
+    a search; None does so where no face is found in a square of at most :data:`MAX_CROP_SIDE`
+    pixels, as data sets and ``fernb preprocess`` have them. Raises what those raise.
 
     >>> for face in fernb.recognise(fernb.read_image("data/samples/grace_hopper.jpg")):  # doctest: +SKIP
     ...     print(face.detection.box, face.emotion, round(face.confidence, 2))
     """
     image = to_uint8(rgb)
-    return recognise_faces(image, find_faces(image, detector), recogniser, flip=flip)
+    height, width = image.shape[:2]
+    faces = [] if whole else find_faces(image, detector)
+    if whole or (whole is None and not faces and height == width <= MAX_CROP_SIDE):
+        faces = [whole_image(image)]
+    return recognise_faces(image, faces, recogniser, flip=flip)
 
 
 def recognise_faces(

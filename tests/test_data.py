@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fernb import config
-from fernb.data import faceset, fer2013, ferplus, loading
-from fernb.data import fer2013 as layouts
+from fernb.data import archives, faceset, fer2013, ferplus, loading
 from fernb.data.faceset import FaceSet, describe, duplicated, make_splits
 from fernb.data.ferplus import ferplus_splits
 from fernb.data.loading import import_data, load_cache, load_faces
@@ -157,7 +156,7 @@ def test_votes_of_other_rows_are_refused(tmp_path, usage):
     (tmp_path / "fer2013.csv").write_text(TABLE)
     write_votes(tmp_path / "votes.csv", np.ones((len(usage), 10), int), usage)
     with pytest.raises(DataError, match=r"votes\.csv"):
-        import_data(tmp_path / "fer2013.csv", tmp_path / "out.npz", tmp_path / "votes.csv")
+        import_data(tmp_path / "fer2013.csv", tmp_path / "out.npz", votes=tmp_path / "votes.csv")
     assert not (tmp_path / "out.npz").exists()
 
 
@@ -255,7 +254,7 @@ def test_files_that_are_not_fer2013(tmp_path):
 
 
 def test_a_zip_bomb_ends_early(tmp_path, monkeypatch):
-    monkeypatch.setattr(layouts, "MAX_UNPACKED", 10_000)
+    monkeypatch.setattr(archives, "MAX_UNPACKED", 10_000)
     with gzip.open(tmp_path / "fer2013.csv.gz", "wt") as file:
         file.write(TABLE)
     with pytest.raises(DataError, match="unpacks to more than"):

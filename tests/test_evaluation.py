@@ -101,12 +101,12 @@ def test_evaluate_agrees_with_scikit_learn_and_with_itself(case):
 @given(any_answers(), st.integers(1, 30))
 def test_reliability_counts_every_face_once(case, bins):
     probs, labels = case
-    table = evaluation.reliability(probs, labels, bins)
+    table = evaluation.reliability(probs, labels, bins=bins)
     assert sum(table["count"]) == len(labels)
     assert len(table["count"]) <= bins
     assert all(0 <= value <= 1 for value in table["accuracy"])
     assert np.average(table["accuracy"], weights=table["count"]) == pytest.approx((probs.argmax(1) == labels).mean())
-    assert 0 <= evaluation.expected_calibration_error(probs, labels, bins) <= 1
+    assert 0 <= evaluation.expected_calibration_error(probs, labels, bins=bins) <= 1
 
 
 def test_reliability_by_hand():

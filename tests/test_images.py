@@ -173,7 +173,7 @@ def test_a_name_that_is_not_utf8_can_be_read_and_told(tmp_path):
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=12),
     st.floats(0.3, 1),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=1000, deadline=None)
 def test_any_damaged_file_is_an_image_or_a_sentence(kind, mode, changes, kept):
     file = io.BytesIO()
     source = Image.fromarray(RGB[..., 0].astype(np.uint16)) if mode == "I;16" else Image.fromarray(RGB).convert(mode)
@@ -195,7 +195,7 @@ def test_any_damaged_file_is_an_image_or_a_sentence(kind, mode, changes, kept):
 @given(
     st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"GIF89a", b"BM"])
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_any_bytes_are_a_sentence(data, start):
     with contextlib.suppress(ImageError):
         assert images.decode_image(start + data).dtype == np.uint8

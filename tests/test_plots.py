@@ -47,7 +47,7 @@ ON_AXES = {
     "timeline": lambda ax: plots.timeline(np.arange(10), PROBS, ax=ax),
     "smoothing_cost": lambda ax: plots.smoothing_cost({"none": [(0.0, 30.0)]}, ax),
     "ablation": lambda ax: plots.ablation({"start": [0.6, 0.61], "more": [0.63]}, ax),
-    "closed_eyes": lambda ax: plots.closed_eyes([0, 1], [0, 0.1], alarm=[False, True], limit=0.15, ax=ax),
+    "closed_eyes": lambda ax: plots.closed_eyes([0, 1], [0, 0.1], alarms=[False, True], threshold=0.15, ax=ax),
 }
 GRIDS = {
     "row": lambda: plots.row({"before": FACES[0], "after": RGB}),
@@ -295,7 +295,7 @@ def test_smoothing_cost_has_a_line_for_each_smoother():
 
 
 def test_closed_eyes_marks_the_alarm():
-    ax = plots.closed_eyes([0, 1, 2, 3], [0, 0.1, 0.2, 0.1], alarm=[False, False, True, False], limit=0.15)
+    ax = plots.closed_eyes([0, 1, 2, 3], [0, 0.1, 0.2, 0.1], alarms=[False, False, True, False], threshold=0.15)
     (alarm,) = ax.collections
     assert alarm.get_paths()[0].vertices[:, 0].tolist().count(2) > 0
     assert ax.get_ylim() == (0, 0.5) and ax.get_xlim() == (0, 3)

@@ -135,6 +135,9 @@ def test_transfer_lowers_the_loss(untrained, pictures, optimiser):
     assert result.image.shape == (40, 48, 3) and result.image.dtype == np.uint8
     assert result.history[-1]["style"] < 0.7 * result.history[0]["style"]
     assert 1 <= len(result.history) <= 12 and not result.stopped
+    evaluations = [step["evaluations"] for step in result.history]
+    assert evaluations == sorted(evaluations) and evaluations[-1] >= len(evaluations)
+    assert (evaluations == list(range(1, len(evaluations) + 1))) or optimiser == "lbfgs"
 
 
 def test_same_call_same_picture(untrained, pictures):
@@ -353,6 +356,7 @@ def test_command(tmp_path):
     assert read_image(out).shape[1] == 32
     told = json.loads(out.with_suffix(".json").read_text())
     assert told["content"] == "flower.jpg" and told["style"] == "mosaic" and told["steps_done"] == 2
+    assert told["gradient_evaluations"] >= 2 and "evaluations" not in told["losses"]
     assert "features: " in done.output and "emotion network" in done.output
 
 
@@ -379,6 +383,31 @@ def test_command_with_a_tiny_style(tmp_path, side):
     done = style(config.SAMPLES / "flower.jpg", tmp_path / "tiny.png", "--out", tmp_path / "a.png")
     assert done.exit_code == 1 and f"{side}x{side} pixels is too small" in done.output
     assert not (tmp_path / "a.png").exists()
+
+
+def test_command_never_writes_over_its_own_input(tmp_path):
+    own = tmp_path / "own.jpg"
+    write_image(own, drawn("glass", 64))
+    kept = own.read_bytes()
+    (tmp_path / "link.jpg").symlink_to(own)
+    own.with_suffix(".json").write_text("{}")  # a note of mine
+    for words in (
+        (own, "dots", "--out", own),
+        (config.SAMPLES / "flower.jpg", own, "--out", own),
+        (own, "dots", "--out", tmp_path / "link.jpg"),
+        (own, "dots", "--out", tmp_path / "sub" / ".." / "own.jpg"),
+    ):
+        done = style(*words, "--size", 32, "--steps", 1)
+        assert done.exit_code == 1 and "would be overwritten" in done.output, words
+    assert own.read_bytes() == kept and own.with_suffix(".json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("words", [("--strength", "nan"), ("--smooth", "inf"), ("--size", "3"), ("--steps", "0")])
+def test_settings_that_are_no_amounts_are_told_before_the_work(words, tmp_path, monkeypatch):
+    monkeypatch.setattr(style_features, "load_features", lambda *_: pytest.fail("the network was loaded"))
+    done = style(config.SAMPLES / "flower.jpg", "dots", "--out", tmp_path / "a.png", *words)
+    assert done.exit_code != 0 and words[0].lstrip("-") in done.output and "Traceback" not in done.output
+    assert not list(tmp_path.iterdir())
 
 
 def test_ctrl_c_keeps_the_picture(tmp_path, monkeypatch):

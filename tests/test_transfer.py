@@ -260,7 +260,9 @@ def test_fine_tuning_spares_normalisation_and_the_lower_layers(mobilenet, tmp_pa
     splits = make_splits(face_set(16), face_set(8), face_set(8), "noise")
     head = bottleneck.build_head(2048, 7, hidden=8)
     before = {layer.name: layer.get_weights() for layer in bottleneck.attach(mobilenet, head).layers}
-    recipe = finetuning.FineTuning(first="conv_dw_5", epochs=1, batch_size=8, learning_rate=0.01)
+    recipe = finetuning.FineTuning(
+        network=finetuning.PretrainedNetwork(first="conv_dw_5"), epochs=1, batch_size=8, learning_rate=0.01
+    )
     lines = []
     model, history, _ = finetuning.fine_tune(
         mobilenet, head, splits=splits, run=tmp_path, recipe=recipe, log=lines.append
@@ -275,13 +277,13 @@ def test_fine_tuning_spares_normalisation_and_the_lower_layers(mobilenet, tmp_pa
 
 
 def test_each_backbone_has_its_way_of_tuning(mobilenet):
-    assert finetuning.tuning(mobilenet).norm and finetuning.tuning(mobilenet).first == "conv_dw_3"
+    assert finetuning.tuning(mobilenet).network.norm and finetuning.tuning(mobilenet).network.first == "conv_dw_3"
     own = finetuning.tuning(backbones.Backbone("own", mobilenet.model, "cut", "FER2013"), epochs=2)
-    assert not own.norm and own.first is None and own.epochs == 2
+    assert not own.network.norm and own.network.first is None and own.epochs == 2
     inputs = keras.Input((48, 48, 1))
     bare = keras.Model(inputs, keras.layers.Conv2D(4, 3)(inputs))
     without = finetuning.tuning(backbones.Backbone("VGG16", bare, "cut", "ImageNet"))
-    assert not without.norm
+    assert not without.network.norm
     assert own.learning_rate < without.learning_rate < finetuning.tuning(mobilenet).learning_rate
 
 
@@ -309,7 +311,9 @@ def test_normalisation_may_learn_too(mobilenet, tmp_path):
     attached = bottleneck.attach(mobilenet, head)
     before = {layer.name: layer.get_weights() for layer in attached.layers}
     frozen = bottleneck.answers(attached, FACES)
-    recipe = finetuning.FineTuning(first="conv_dw_5", epochs=1, batch_size=8, learning_rate=0.01, norm=True)
+    recipe = finetuning.FineTuning(
+        network=finetuning.PretrainedNetwork(first="conv_dw_5", norm=True), epochs=1, batch_size=8, learning_rate=0.01
+    )
     model, _, _ = finetuning.fine_tune(
         mobilenet, head, splits=splits, run=tmp_path, recipe=recipe, log=lambda line: None
     )
@@ -355,7 +359,11 @@ def test_the_command_measures_publishes_and_resumes(data, tmp_path, monkeypatch)
     probs = bottleneck.answers(network, FACES)
     assert probs.shape == (6, 7) and evaluate(probs, np.arange(6))["n"] == 6
     sidecar = json.loads((tmp_path / "out" / "pre_trained_model.json").read_text())
-    assert sidecar["labels"] == list(EMOTIONS) and sidecar["made"]["licence"] and sidecar["recipe"]["start"] is None
+    assert (
+        sidecar["labels"] == list(EMOTIONS)
+        and sidecar["made"]["licence"]
+        and sidecar["recipe"]["network"]["start"] is None
+    )
     assert str(tmp_path) not in json.dumps(result["ways"]) + json.dumps(sidecar["recipe"])
     lines = (tmp_path / "out" / "pre_trained_model_architecture.txt").read_text().splitlines()
     assert len(lines) == 3 + len(network.layers) and "block1_conv1" in "".join(lines)

@@ -114,7 +114,7 @@ def _ensemble(paths: list[Path], splits: FaceSplits) -> dict:
     teams = [team for size in range(2, len(networks) + 1) for team in combinations(networks, size)]
     best = max(teams, key=lambda team: (mean(team, "val").argmax(1) == splits.val.labels).sum())
     reports = {
-        name: evaluate(mean(best, name), part.labels, splits.classes, duplicated(part, splits.train))
+        name: evaluate(mean(best, name), part.labels, splits.classes, duplicate=duplicated(part, splits.train))
         for name, part in parts.items()
     }
     return {"members": [*best], "chosen": "on val, with flips"} | reports

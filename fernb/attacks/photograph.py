@@ -96,7 +96,7 @@ class Hacker:
             raise FernbError(f"eps is {eps}; give 1 to 255 grey levels, or none for the smallest that is enough.")
         target, seen = self.number(emotion), self.look(rgb)
         if not seen:
-            raise ImageError("there is no face in the picture, so nothing to hack; take one seen from the front.")
+            raise ImageError("there is no face in the image, so nothing to hack; take one seen from the front.")
         name, before = self.recogniser.labels[target], next(iter(seen.values()))
         if before.emotion == name:
             share = before.probabilities[target]

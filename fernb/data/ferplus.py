@@ -31,7 +31,7 @@ def ferplus_splits(splits: FaceSplits, subset: str = "plurality") -> FaceSplits:
     if any(part.votes is None for part in splits.parts().values()):
         raise DataError("these faces have no FER+ votes; import FER2013 with fer2013new.csv beside it.")
     parts = [_voted(part, subset) for part in splits.parts().values()]
-    return make_splits(*parts, f"FER+ ({subset})", EMOTIONS_8)
+    return make_splits(*parts, f"FER+ ({subset})", classes=EMOTIONS_8)
 
 
 def _voted(faces: FaceSet, subset: str) -> FaceSet:

@@ -73,13 +73,18 @@ def smoothing_cost(curves: dict[str, Sequence[tuple[float, float]]], ax: "Axes |
 
 
 def closed_eyes(
-    times: Sequence[float], share: Sequence[float], *, alarm: Sequence[bool], limit: float, ax: "Axes | None" = None
+    times: Sequence[float],
+    share: Sequence[float],
+    *,
+    alarms: Sequence[bool],
+    threshold: float,
+    ax: "Axes | None" = None,
 ) -> "Axes":
     """Show the share of time with closed eyes over ``times`` in seconds; shaded where the alarm is on."""
     ax = new_axes(ax, (8, 2.4))
     ax.plot(times, share, color=DARK, label="closed")
-    ax.axhline(limit, color=GREY, linestyle=":", label="limit of the alarm")
-    ax.fill_between(times, 0, 1, where=alarm, color=RED, alpha=0.25, step="post", label="alarm")
+    ax.axhline(threshold, color=GREY, linestyle=":", label="threshold of the alarm")
+    ax.fill_between(times, 0, 1, where=alarms, color=RED, alpha=0.25, step="post", label="alarm")
     ax.set(ylim=(0, max(0.5, *share)), xlim=(min(times), max(times)), xlabel="time (s)", ylabel="share of time closed")
     percent(ax.yaxis)
     ax.legend(frameon=False, loc="upper left", fontsize=SMALL)

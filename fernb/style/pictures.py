@@ -20,5 +20,5 @@ def style_image(style: str | Path) -> np.ndarray:
     if str(style) in STYLES and not Path(style).is_file():
         return read_image(FOLDER / f"{style}.jpg")
     if not Path(style).is_file():
-        raise ImageError(f"there is no picture {style}; give a file, or one of {', '.join(STYLES)}.")
+        raise ImageError(f"there is no image {style}; give a file, or one of {', '.join(STYLES)}.")
     return read_image(style)

@@ -111,7 +111,11 @@ class Step:
 
 @dataclass
 class Result:
-    """What a transfer made: ``image`` RGB uint8, its settings, the losses of each step, and how it went."""
+    """What a transfer made: ``image`` RGB uint8, its settings, each step, and how it went.
+
+    ``history`` has for each step its losses and the gradient ``evaluations`` so far, by which
+    optimisers can be compared: a step of L-BFGS may take several, one of Adam takes one.
+    """
 
     image: np.ndarray
     settings: dict
@@ -178,6 +182,7 @@ def save(result: Result, path: str | os.PathLike, **more) -> None:
     write_image(path, result.image)
     told = {"image": Path(path).name, **more, **result.settings, "steps_done": len(result.history)}
     last = {name: float(f"{value:.4g}") for name, value in (result.history or [{}])[-1].items()}
+    told["gradient_evaluations"] = int(last.pop("evaluations", 0))
     told |= {"stopped": result.stopped, "seconds": round(result.seconds, 1), "losses": last}
     write_json(Path(path).with_suffix(".json"), told)
 
@@ -220,6 +225,7 @@ class _Run:
         self.weights = tf.constant([1.0, STYLE_WEIGHT * weights[0], SMOOTH_WEIGHT * weights[1]])
         self.minimise = lbfgs if optimiser == "lbfgs" else adam
         self.history: list[dict[str, float]] = []
+        self.evaluations = 0
 
     def go(self) -> bool:
         """Run to the end; return whether it was stopped before."""
@@ -242,6 +248,7 @@ class _Run:
         wanted, evaluate = references(self.features, wished, style=style), evaluator(self.features)
 
         def loss_and_gradient(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            self.evaluations += 1
             losses, gradient = evaluate(tf.constant(x.reshape(begin.shape), tf.float32), wanted, self.weights)
             return losses.numpy(), gradient.numpy()
 
@@ -255,10 +262,11 @@ class _Run:
         if self.luminance:
             painted = _with_luminance(content, painted)
         self.image = painted
-        self.history.append(dict(zip(("total", "content", "style", "smooth"), losses.tolist(), strict=True)))
+        named = dict(zip(("total", "content", "style", "smooth"), losses.tolist(), strict=True))
+        self.history.append(named | {"evaluations": self.evaluations})
         if self.progress:
             try:
-                self.progress(Step(len(self.history), self.steps, self.history[-1], painted))
+                self.progress(Step(len(self.history), self.steps, named, painted))
             except StopIteration as reason:  # which SciPy would take for the end of one size only
                 raise _Stopped from reason
 

@@ -192,13 +192,22 @@ class _Bench:
         row = self.row(probs, seconds, model.count_params(), model, len(history["loss"]))
         if row["val_accuracy"] > best:
             how = how | describe(self.backbone, self.plan) | {"minutes": round(seconds / 60, 1)}
-            path, _ = publish(model, history, self.splits, replace(recipe, start=None), out / f"{NAME}.keras", how)
+            path, _ = publish(
+                model,
+                history,
+                self.splits,
+                replace(recipe, network=replace(recipe.network, start=None)),
+                out / f"{NAME}.keras",
+                how,
+            )
             write_architecture(to_standard_layers(model), path)
         return row
 
     def row(self, probs: dict, seconds: float, parameters: int, learner: keras.Model, epochs: int) -> dict:
         val, test = self.splits.val, self.splits.test
-        figures = evaluate(probs["test"], test.labels, self.splits.classes, duplicated(test, self.splits.train))
+        figures = evaluate(
+            probs["test"], test.labels, self.splits.classes, duplicate=duplicated(test, self.splits.train)
+        )
         return {
             "parameters": parameters,
             "learnt_parameters": sum(int(np.prod(w.shape)) for w in learner.trainable_weights),

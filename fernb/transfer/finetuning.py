@@ -1,7 +1,7 @@
 """Fine-tuning: the upper layers of a backbone learn too, slowly. Taught in notebook 04."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
@@ -37,15 +37,31 @@ def unfreeze(model: keras.Model, first: str | None, *, norm: bool = False) -> No
 
 
 @dataclass(frozen=True)
-class FineTuning(Recipe):
-    """A recipe that goes on from the network in the file ``start``, learning from the layer ``first`` on.
+class PretrainedNetwork:
+    """The network that fine-tuning goes on from: in the file ``start``, learning from the layer ``first`` on.
 
     ``norm`` lets batch normalisation learn with the rest; :func:`tuning` says where it should.
     """
 
+    backbone: str = "MobileNet"
+    start: Path | None = None
+    first: str | None = None
+    norm: bool = False
+
+    def build(self) -> keras.Model:
+        """Load the network and unfreeze its upper layers."""
+        model = load_model(self.start)
+        model = _fused(model) if self.norm else model
+        unfreeze(model, self.first, norm=self.norm)
+        return model
+
+
+@dataclass(frozen=True)
+class FineTuning(Recipe):
+    """A recipe whose network is a :class:`PretrainedNetwork`."""
+
     about: str = "A pre-trained backbone with a fitted head, its upper layers tuned at a low rate."
-    network: str = "MobileNet"
-    widths: tuple[int, ...] = ()
+    network: PretrainedNetwork = field(default_factory=PretrainedNetwork)
     augmentation: Augmentation | None = GENTLE
     epochs: int = 8
     batch_size: int = 64
@@ -53,20 +69,14 @@ class FineTuning(Recipe):
     warmup: int = 0  # the head is fitted already
     weight_decay: float = 0
     patience: int = 5
-    start: Path | None = None
-    first: str | None = None
-    norm: bool = False
 
     def build(self, classes: int) -> keras.Model:
-        """Load the network and unfreeze its upper layers."""
-        model = load_model(self.start)
-        model = _fused(model) if self.norm else model
-        unfreeze(model, self.first, norm=self.norm)
-        return model
+        """Load the network and unfreeze its upper layers; its head knows ``classes`` already."""
+        return self.network.build()
 
     def optimizer(self) -> keras.optimizers.Optimizer:
         """Return a fresh Adam: with frozen normalisation, SGD at any useful rate blows the network up."""
-        return keras.optimizers.Adam(self.learning_rate, clipnorm=1.0)
+        return keras.optimizers.Adam(self.learning_rate, weight_decay=self.weight_decay or None, clipnorm=1.0)
 
 
 def tuning(backbone: Backbone, **changes) -> FineTuning:
@@ -79,13 +89,9 @@ def tuning(backbone: Backbone, **changes) -> FineTuning:
     """
     has_norm = any(isinstance(layer, layers.BatchNormalization) for layer in backbone.model.layers)
     norm = has_norm and backbone.name != OWN
-    settings = {
-        "network": backbone.name,
-        "first": FIRST_TUNED.get(backbone.name),
-        "norm": norm,
-        "learning_rate": 1e-3 if norm else 3e-5 if has_norm else 1e-4,
-    }
-    return FineTuning(**settings | changes)
+    network = PretrainedNetwork(backbone.name, first=FIRST_TUNED.get(backbone.name), norm=norm)
+    rate = 1e-3 if norm else 3e-5 if has_norm else 1e-4
+    return FineTuning(**{"network": network, "learning_rate": rate} | changes)
 
 
 def _fused(model: keras.Model) -> keras.Model:
@@ -123,6 +129,6 @@ def fine_tune(
     if not (resume and start.is_file()):
         with atomic_write(start) as temporary:
             attach(backbone, head).save(temporary)
-    recipe = replace(recipe, start=start)
+    recipe = replace(recipe, network=replace(recipe.network, start=start))
     model, history = train(splits, recipe, run, seed, resume, report=log)
     return model, history, recipe

@@ -37,6 +37,9 @@ def style(content: Path, style: str, out: Path | None, features: str, weights: P
     out = out or config.WORKSPACE / "out" / "style" / f"{content.stem}_{Path(style).stem}.png"
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):  # now, not after a minute of work
         raise FernbError(f"cannot write {out.name}: use a name that ends in .png or .jpg.")
+    for source in (content, Path(style)):
+        if source.exists() and out.resolve() == source.resolve():
+            raise FernbError(f"{source} would be overwritten; give another --out.")
     images = read_image(content), style_image(style)
     from fernb.style import transfer as style_transfer
     from fernb.style.features import load_features
