@@ -22,7 +22,7 @@ SEARCH_SIDE = 320  # pixels of the longer side of the copy that is searched
 SMALL_FACES_SIDE = 800  # … where faces are far away
 CALM_S = 0.2  # seconds between two searches while nothing happens
 BRISK_S = 0.1  # … and while nobody is there, or somebody might be coming or going
-GRACE_S = 0.35  # seconds that a person stays in view whom the detector misses and the flow still follows
+GRACE_S = 0.35  # seconds that a face stays in view which the detector misses and the flow still follows
 MAX_FLOW_S = 0.25  # seconds between two frames beyond which motion is not followed
 GRID = np.stack(np.meshgrid(*[np.linspace(-0.32, 0.32, 6)] * 2), -1).reshape(-1, 1, 2)  # points on a face, of its side
 MAX_RETURN_ERROR = 1.0  # pixels between a point and where it comes back to
@@ -68,7 +68,7 @@ class FaceFollower:
             if frame.still:  # no second look at it will come
                 self.tracker.settle()
             self._searched_s = frame.time_s
-            kept = [track for track in followed if frame.time_s - track.seen_s <= GRACE_S and track.number is not None]
+            kept = [track for track in followed if frame.time_s - track.seen_s <= GRACE_S]
             self._in_view = [*found, *(track for track in kept if track not in found and track in self.tracker.tracks)]
         else:
             self._in_view = followed
