@@ -7,11 +7,12 @@ index their columns. Arrays that do not fit together raise
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from fernb.data.faceset import FaceSet, FaceSplits, duplicated
-from fernb.errors import DataError
+from fernb.errors import DataError, ModelError
 from fernb.labels import EMOTIONS
 from fernb.networks.recogniser import Recogniser
 from fernb.vision.corruptions import CORRUPTIONS, corrupt
@@ -56,8 +57,9 @@ def evaluate(
 
     ``duplicate`` bool ``(n,)`` marks faces that stand in the training set too; with it the
     report also has the de-duplicated score. Keys: ``n``, ``accuracy``, ``interval``,
-    ``per_class``, their ``macro`` and ``weighted`` means, ``confusion`` (rows are the truth), ``ece``, and with
-    ``duplicate`` ``accuracy_deduplicated``, ``n_deduplicated``, ``interval_deduplicated``.
+    ``per_class``, their ``macro`` (whose recall is the balanced accuracy) and ``weighted`` means,
+    ``confusion`` (rows are the truth), ``ece``, and with ``duplicate`` ``accuracy_deduplicated``,
+    ``n_deduplicated``, ``interval_deduplicated``.
     """
     from sklearn.metrics import confusion_matrix
 
@@ -87,7 +89,10 @@ def evaluate(
 
 
 def _scores(labels: np.ndarray, chosen: np.ndarray, classes: Sequence[str]) -> dict:
-    """Return precision, recall and F1 of each class, and their means: plain, and weighted by the number of faces."""
+    """Return precision, recall and F1 of each class, and their means: plain, and weighted by the number of faces.
+
+    Classes without a face in the test set have no part in the means.
+    """
     from sklearn.metrics import precision_recall_fscore_support
 
     scores = precision_recall_fscore_support(labels, chosen, labels=np.arange(len(classes)), zero_division=0)
@@ -99,17 +104,17 @@ def _scores(labels: np.ndarray, chosen: np.ndarray, classes: Sequence[str]) -> d
         },
         **{
             mean: dict(zip(names, np.average(scores[:3], axis=1, weights=by).tolist(), strict=True))
-            for mean, by in (("macro", None), ("weighted", scores[3]))
+            for mean, by in (("macro", scores[3] > 0), ("weighted", scores[3]))
         },
     }
 
 
 def report_lines(report: dict) -> list[str]:
-    """Return a report of :func:`evaluate` as text; the first line is ``Accuracy on test set: 72%``."""
+    """Return a report of :func:`evaluate` as text; the first line is ``Accuracy on test set: 72.4%``."""
     low, high = report["interval"]
     width = max(map(len, [*report["per_class"], "weighted"]))
     lines = [
-        f"Accuracy on test set: {report['accuracy']:.0%}",
+        f"Accuracy on test set: {report['accuracy']:.1%}",
         f"{report['accuracy']:.2%} of {report['n']:,} faces, 95 % interval {low:.2%} to {high:.2%} (Wilson)",
         "",
         f"{'':{width}} precision  recall      f1  faces",
@@ -117,6 +122,7 @@ def report_lines(report: dict) -> list[str]:
     for name, row in (report["per_class"] | {mean: report[mean] for mean in ("macro", "weighted")}).items():
         figures = f"{row['precision']:10.1%} {row['recall']:7.1%} {row['f1']:7.1%} {row.get('support', report['n']):6,}"
         lines.append(f"{name:{width}}{figures}")
+    lines.append(f"balanced accuracy {report['macro']['recall']:.1%}, macro F1 {report['macro']['f1']:.1%}")
     lines += [f"expected calibration error {report['ece']:.3f}", ""]
     lines.append("confusion matrix (a row for each true emotion):")
     lines.append(f"{'':{width}}" + "".join(f"{name[:8]:>9}" for name in report["per_class"]))
@@ -225,19 +231,36 @@ def annotator_agreement(labels: np.ndarray, votes: np.ndarray) -> dict[str, floa
     }
 
 
+def evaluate_part(recogniser: Recogniser, splits: FaceSplits, part: str = "test", *, flip: bool = False) -> dict:
+    """Test a network on one part of a data set: the report of :func:`evaluate`, de-duplicated against train.
+
+    ``part`` is ``val`` or ``test``; ``flip`` is that of :meth:`fernb.Recogniser.predict`. Raises
+    :class:`~fernb.errors.ModelError` where the network names other emotions than the data have.
+    """
+    if recogniser.labels != splits.classes:
+        raise ModelError(
+            f"{recogniser.path.name} knows {', '.join(recogniser.labels)}; the data have other emotions: "
+            f"{', '.join(splits.classes)}."
+        )
+    faces = splits.parts()[part]
+    probs = recogniser.predict(faces.images, flip=flip)
+    return evaluate(probs, faces.labels, splits.classes, duplicate=duplicated(faces, splits.train))
+
+
 def evaluate_network(recogniser: Recogniser, splits: FaceSplits) -> dict:
-    """Return the reports of :func:`fernb.evaluation.evaluate` on val and test, with calibration.
+    """Return the reports of :func:`evaluate_part` on val and test, with calibration.
 
     ``unsure_below`` is fitted on val; ``ece_before`` and ``reliability_before`` are test's
     before :func:`fernb.training.publish` calibrated the network; ``test_flip`` is with flipping.
     """
-    probs, metrics = {}, {}
+    probs: dict[str, np.ndarray] = {}
+    metrics: dict[str, Any] = {}
+    duplicates = {name: duplicated(part, splits.train) for name, part in (("val", splits.val), ("test", splits.test))}
     for name, part in (("val", splits.val), ("test", splits.test)):
-        known = duplicated(part, splits.train)
         probs[name] = recogniser.predict(part.images)
-        metrics[name] = evaluate(probs[name], part.labels, splits.classes, duplicate=known)
+        metrics[name] = evaluate(probs[name], part.labels, splits.classes, duplicate=duplicates[name])
     flipped = recogniser.predict(splits.test.images, flip=True)
-    metrics["test_flip"] = evaluate(flipped, splits.test.labels, splits.classes, duplicate=known)
+    metrics["test_flip"] = evaluate(flipped, splits.test.labels, splits.classes, duplicate=duplicates["test"])
     metrics["unsure_below"] = fit_confidence_threshold(probs["val"], splits.val.labels)
     before = apply_temperature(probs["test"], 1 / recogniser.sidecar.get("temperature", 1))
     metrics["test"] |= {

@@ -13,7 +13,7 @@ from fernb.errors import OutputError
 try:
     import fcntl
 except ImportError:  # Windows: leftovers of killed runs stay there
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 TEMPORARY = ".fernb-"
 """What the names of unfinished files begin with."""

@@ -1,4 +1,4 @@
-"""Faces: found by both detectors, cut out the one way, and whatever picture comes is answered."""
+"""Faces: found by both detectors, cut out the one way, and whatever image comes is answered."""
 
 import contextlib
 import hashlib
@@ -24,7 +24,7 @@ from fernb.vision.crop import crop_face, cut_face, eye_angle, whole_image
 from fernb.vision.detection import Detection, find_faces
 
 COLLINS = fernb.read_image(config.SAMPLES / "eileen_collins.jpg")
-FACE = fernb.load_faces("synthetic").test.images[0]
+FACE = fernb.load_faces("synthetic-easy").test.images[0]
 
 
 def test_the_face_of_the_photograph():
@@ -40,7 +40,7 @@ def test_no_face_where_there_is_none(name):
     assert find_faces(fernb.read_image(config.SAMPLES / f"{name}.jpg"), "haar") == []
 
 
-def test_a_large_picture_gives_boxes_of_its_own_size():
+def test_a_large_image_gives_boxes_of_its_own_size():
     large = cv2.resize(COLLINS, None, fx=4, fy=4)
     (face,) = find_faces(large, "haar")
     assert abs(face.x + face.w / 2 - 4 * 224) < 60 and face.w > 250
@@ -56,11 +56,11 @@ def test_forty_faces_are_all_found_largest_first():
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (5, 900, 3), (23, 23), (48, 48, 4)])
-def test_tiny_and_odd_pictures_have_no_face(shape):
+def test_tiny_and_odd_images_have_no_face(shape):
     assert find_faces(np.zeros(shape, np.uint8), "haar") == []
 
 
-def test_an_empty_picture_and_an_unknown_detector_are_one_sentence():
+def test_an_empty_image_and_an_unknown_detector_are_one_sentence():
     with pytest.raises(ImageError, match="not empty"):
         find_faces(np.zeros((0, 5, 3), np.uint8))
     with pytest.raises(FernbError, match="no detector 'dlib'"):
@@ -83,41 +83,41 @@ def test_every_way_gives_the_same_face(tmp_path):
     colour = cv2.cvtColor(FACE, cv2.COLOR_GRAY2RGB)
     inside = np.zeros((100, 120, 3), np.uint8)
     inside[20:68, 30:78] = colour
-    for picture, where in (
+    for image, where in (
         (FACE, whole_image(FACE)),
         (read, whole_image(read)),
         (colour, whole_image(colour)),
         (inside, Detection(30, 20, 48, 48, 1.0)),
     ):
-        np.testing.assert_array_equal(crop_face(picture, where), FACE)
+        np.testing.assert_array_equal(crop_face(image, where), FACE)
 
 
 @given(st.integers(-60, 150), st.integers(-60, 150), st.integers(1, 200), st.integers(1, 200))
 def test_any_box_gives_a_face(x, y, w, h):
-    picture = np.arange(100 * 80, dtype=np.uint32).reshape(100, 80).astype(np.uint8)
-    crop = crop_face(picture, Detection(x, y, w, h, 1.0))
+    image = np.arange(100 * 80, dtype=np.uint32).reshape(100, 80).astype(np.uint8)
+    crop = crop_face(image, Detection(x, y, w, h, 1.0))
     assert crop.shape == (48, 48) and crop.dtype == np.uint8
 
 
-def test_outside_the_picture_the_edge_is_repeated():
-    picture = np.full((60, 60), 7, np.uint8)
-    assert (crop_face(picture, Detection(-30, -30, 90, 90, 1.0)) == 7).all()
+def test_outside_the_image_the_edge_is_repeated():
+    image = np.full((60, 60), 7, np.uint8)
+    assert (crop_face(image, Detection(-30, -30, 90, 90, 1.0)) == 7).all()
     with pytest.raises(ImageError, match="must be 1 to"):
-        crop_face(picture, Detection(0, 0, 0, 0, 1.0))
+        crop_face(image, Detection(0, 0, 0, 0, 1.0))
 
 
 def test_alignment_levels_the_eyes():
     eyes = np.array([[40, 60], [80, 40], [60, 70], [45, 90], [80, 80]], np.float32)
     tilted = Detection(20, 20, 90, 90, 1.0, landmarks=eyes)
     assert eye_angle(tilted) == pytest.approx(-26.565, abs=0.01)
-    picture = np.zeros((130, 130), np.uint8)
+    image = np.zeros((130, 130), np.uint8)
     for x, y in eyes[:2].astype(int):
-        cv2.circle(picture, (int(x), int(y)), 5, 255, -1)
-    level = crop_face(picture, tilted, align=True)
+        cv2.circle(image, (int(x), int(y)), 5, 255, -1)
+    level = crop_face(image, tilted, align=True)
     left, right = (np.argwhere(half > 100)[:, 0].mean() for half in (level[:, :24], level[:, 24:]))
     assert abs(left - right) < 1
     unknown = Detection(20, 20, 90, 90, 1.0)
-    np.testing.assert_array_equal(crop_face(picture, unknown, align=True), crop_face(picture, unknown))
+    np.testing.assert_array_equal(crop_face(image, unknown, align=True), crop_face(image, unknown))
     assert eye_angle(Detection(0, 0, 9, 9, 1.0, eyes=((0, 0, 2, 2), (1, 30, 2, 2)))) is None  # no head is tilted so
 
 

@@ -84,3 +84,13 @@ def test_a_name_that_is_not_utf8(tmp_path, crop):
     write_image(tmp_path / os.fsdecode(b"caf\xe9.png"), crop)
     result = run(tmp_path)
     assert result.exit_code == 0 and "caf" in result.stdout
+
+
+def test_a_folder_for_each_emotion_is_a_test_set(tmp_path, crop):
+    """Emotions may be missing; the means are those of the emotions that are there."""
+    write_image(tmp_path / "happy" / "1.png", crop)
+    write_image(tmp_path / "Surprise" / "2.png", crop[:, ::-1])
+    result = run("--data", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[0] == "Accuracy on test set: 50.0%"
+    assert "balanced accuracy 50.0%" in result.stdout and "for testing only" in result.stdout

@@ -85,10 +85,10 @@ def _timeline(path: Path, kept: list, labels: tuple[str, ...], truth: list) -> N
     person = Counter(reading.track for _, reading, _ in kept).most_common(1)[0][0]
     own = [(time_s, reading.smoothed) for time_s, reading, _ in kept if reading.track == person]
     times, probs = zip(*own, strict=True)
-    ax = Figure(figsize=(10, 3.2), dpi=plots.DPI, layout="constrained").subplots()  # no window, nothing to close
-    plots.timeline(times, np.array(probs), classes=labels, truth=truth, title=f"person {person}", ax=ax)
+    figure = Figure(figsize=(10, 3.2), dpi=plots.DPI, layout="constrained")  # no window, nothing to close
+    plots.timeline(times, np.array(probs), classes=labels, truth=truth, title=f"person {person}", ax=figure.subplots())
     with atomic_write(path) as temporary:
-        ax.figure.savefig(temporary)
+        figure.savefig(temporary)
 
 
 def _best_of_each_second(kept: list, labels: tuple[str, ...]) -> np.ndarray:

@@ -6,11 +6,16 @@ its fractions (a straight-through estimate). Bounds ``eps`` are in levels, that 
 is stated for pixels in 0..1, as the literature does. Taught in notebook 06.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fernb.errors import FernbError, ModelError
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
 
 MIN_MARGIN = 0.02
 """Logits by which the target must lead: the LiteRT copy has half-precision weights, and must agree."""
@@ -31,7 +36,7 @@ class TargetModel:
     :class:`~fernb.errors.ModelError` where the model does not end in a softmax.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: "keras.Model"):
         import keras
         import tensorflow as tf
 
@@ -41,7 +46,7 @@ class TargetModel:
         network = without_softmax(model)
 
         @tf.function(input_signature=[tf.TensorSpec((None, *model.input.shape[1:])), tf.TensorSpec((None,), tf.int32)])
-        def loss_gradient(images, targets):
+        def loss_gradient(images: "tf.Tensor", targets: "tf.Tensor") -> tuple:
             with tf.GradientTape() as tape:
                 tape.watch(images)
                 logits = network(images, training=False)
@@ -66,10 +71,15 @@ class TargetModel:
         and the gradient of the log odds, float32 ``(n, h, w)`` per level. Up to a positive factor
         for each face, that is the gradient of the cross-entropy with the target, with a minus.
         """
-        return _in_batches(lambda part, goals: [x.numpy() for x in self._loss_gradient(part, goals)], faces, targets)
+        margin, log_odds, gradient = _in_batches(
+            lambda part, goals: [x.numpy() for x in self._loss_gradient(part, goals)], faces, targets
+        )
+        return margin, log_odds, gradient
 
 
-def _in_batches(run, faces: np.ndarray, *more: np.ndarray) -> tuple[np.ndarray, ...]:
+def _in_batches(
+    run: Callable[..., Sequence[np.ndarray]], faces: np.ndarray, *more: np.ndarray
+) -> tuple[np.ndarray, ...]:
     parts = []
     for start in range(0, max(len(faces), 1), _BATCH):
         rows = slice(start, start + _BATCH)
@@ -79,7 +89,7 @@ def _in_batches(run, faces: np.ndarray, *more: np.ndarray) -> tuple[np.ndarray, 
     return tuple(array[..., 0] if array.ndim == 4 else array for array in joined)
 
 
-def without_softmax(model):
+def without_softmax(model: "keras.Model") -> "keras.Model":
     """Return a keras model that ends in the logits of ``model``, sharing all its other layers.
 
     The last layer must be a softmax ``Activation`` or ``Softmax``, or a ``Dense`` with that
@@ -130,7 +140,7 @@ def pgd(
     if not len(faces):
         return faces.astype(np.uint8)
 
-    def loss_gradient(change: np.ndarray, rows: np.ndarray):
+    def loss_gradient(change: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return target_model.loss_gradient(faces[rows] + change, targets[rows])
 
     return _added(
@@ -200,7 +210,9 @@ def ddn(target_model: TargetModel, faces: np.ndarray, *, targets: np.ndarray | i
     return _added(faces, _shortened(target_model, faces, targets, best, exact))
 
 
-def _shortened(target_model: TargetModel, faces, targets, best: np.ndarray, exact: np.ndarray) -> np.ndarray:
+def _shortened(
+    target_model: TargetModel, faces: np.ndarray, targets: np.ndarray, best: np.ndarray, exact: np.ndarray
+) -> np.ndarray:
     """Bisect for the smallest factor by which the rounding of ``exact`` still succeeds."""
     smallest, inner, outer = _norm(best), np.full(len(faces), 0.7), np.ones(len(faces))
     for _ in range(8):

@@ -6,11 +6,16 @@ then fall.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from fernb.vision import corruptions
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
 
 
 def jpeg(faces: np.ndarray, quality: int) -> np.ndarray:
@@ -72,7 +77,7 @@ def squeezing_score(predict: Predict, faces: np.ndarray) -> np.ndarray:
 
 
 def adversarial_training(
-    model,
+    model: "keras.Model",
     faces: np.ndarray,
     *,
     labels: np.ndarray,
@@ -106,7 +111,7 @@ def adversarial_training(
         log(f"epoch {epoch + 1}/{epochs}: loss on attacked faces {np.mean(losses):.3f}")
 
 
-def _adversarial_step(model, optimizer, eps: int):
+def _adversarial_step(model: "keras.Model", optimizer: "keras.optimizers.Optimizer", eps: int) -> Callable:
     """Compile one step: attack the batch within ``eps`` levels, then learn from what came of it."""
     import keras
     import tensorflow as tf
@@ -114,7 +119,7 @@ def _adversarial_step(model, optimizer, eps: int):
     loss_of = keras.losses.SparseCategoricalCrossentropy()
 
     @tf.function(input_signature=[tf.TensorSpec(model.input.shape), tf.TensorSpec((None,), tf.int32)])
-    def step(batch, truth):
+    def step(batch: "tf.Tensor", truth: "tf.Tensor") -> "tf.Tensor":
         start = tf.clip_by_value(batch + tf.random.uniform(tf.shape(batch), -eps, eps), 0, 255)
         with tf.GradientTape() as tape:
             tape.watch(start)

@@ -75,8 +75,7 @@ class Hacker:
         for detector in self.detectors:
             faces = find_faces(rgb, detector)
             if near is not None:
-                faces = sorted(faces, key=lambda face: -_overlap(face, near))
-                faces = [face for face in faces if _overlap(face, near) >= MIN_OVERLAP]
+                faces = _overlapping(faces, near)
             if faces:
                 seen[detector] = recognise_faces(rgb, faces[:1], self.recogniser)[0]
                 near = near or faces[0]
@@ -184,6 +183,12 @@ def _used(matrices: Sequence[np.ndarray]) -> slice:
     """Return the pixels that any of ``matrices`` ``(48, n)`` takes."""
     used = np.flatnonzero(np.sum([matrix.any(0) for matrix in matrices], 0))
     return slice(int(used[0]), int(used[-1]) + 1)
+
+
+def _overlapping(faces: list[Detection], near: Detection) -> list[Detection]:
+    """Those of ``faces`` that are at ``near``, the nearest first."""
+    faces = sorted(faces, key=lambda face: -_overlap(face, near))
+    return [face for face in faces if _overlap(face, near) >= MIN_OVERLAP]
 
 
 def _overlap(one: Detection, other: Detection) -> float:

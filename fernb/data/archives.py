@@ -7,6 +7,7 @@ file takes neither the memory nor the afternoon.
 
 import contextlib
 import csv
+import functools
 import gzip
 import io
 import lzma
@@ -18,9 +19,12 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, TYPE_CHECKING, cast
 
 from fernb.errors import DataError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MAX_UNPACKED = 1 << 30  # bytes of all files of an archive; FER2013 has 301 MB
 MAX_FILES = 200_000  # FER2013 as image folders has 35,887
@@ -82,7 +86,7 @@ def _zip(path: Path, stack: contextlib.ExitStack) -> dict[str, Callable[[], IO[b
     archive = stack.enter_context(zipfile.ZipFile(path))
     members = [item for item in archive.infolist() if not item.is_dir()]
     _check_number(len(members), path.name)
-    return {item.filename: lambda item=item: archive.open(item) for item in members}
+    return {item.filename: functools.partial(archive.open, item) for item in members}
 
 
 @contextmanager
@@ -95,12 +99,18 @@ def _tar(path: Path, budget: "_Budget") -> Iterator[dict[str, Callable[[], IO[by
         budget.left = MAX_UNPACKED  # the files are read once more, out of the nameless one
         plain.seek(0)
         with tarfile.open(fileobj=plain, mode="r:") as archive:
-            found = {}
+            found: dict[str, Callable[[], IO[bytes]]] = {}
             for number, item in enumerate(archive, 1):
                 _check_number(number, path.name)
                 if item.isreg():
-                    found[item.name] = lambda item=item: archive.extractfile(item)
+                    found[item.name] = functools.partial(_extracted, archive, item)
             yield found
+
+
+def _extracted(archive: tarfile.TarFile, item: tarfile.TarInfo) -> IO[bytes]:
+    stream = archive.extractfile(item)
+    assert stream is not None, "only folders and links have no content"
+    return stream
 
 
 def _check_number(number: int, name: str) -> None:
@@ -127,7 +137,7 @@ def _opener(name: str, raw: Callable[[], IO[bytes]], budget: "_Budget") -> Calla
 def _unpacked(stream: IO[bytes], name: str) -> IO[bytes]:
     """Return what a ``.gz``, ``.xz`` or ``.zip`` of one CSV holds; any other stream itself."""
     if name.endswith(".gz"):
-        return gzip.open(stream)
+        return cast(IO[bytes], gzip.open(stream))
     if name.endswith(".xz"):
         return lzma.open(stream)
     if not name.endswith(".zip"):
@@ -180,11 +190,12 @@ class _Limited(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer)
         with _sentence(self._name):
-            data = self._stream.read(len(buffer))
+            data = self._stream.read(len(view))
         self._budget.spend(len(data))
-        buffer[: len(data)] = data
+        view[: len(data)] = data
         return len(data)
 
 

@@ -1,6 +1,7 @@
 """Faces with labels, and the three parts of a data set. Taught in notebook 02."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,7 +53,9 @@ class FaceSplits:
     digest: str
     classes: tuple[str, ...] = EMOTIONS
 
-    def limit(self, n_train: int | None, n_val: int | None, n_test: int | None, *, seed: int = config.SEED):
+    def limit(
+        self, n_train: int | None, n_val: int | None, n_test: int | None, *, seed: int = config.SEED
+    ) -> "FaceSplits":
         """Return splits with at most so many faces each (None: all)."""
         return replace(
             self,
@@ -66,7 +69,9 @@ class FaceSplits:
         return {"train": self.train, "val": self.val, "test": self.test}
 
 
-def make_splits(train: FaceSet, val: FaceSet, test: FaceSet, source: str, *, classes=EMOTIONS) -> FaceSplits:
+def make_splits(
+    train: FaceSet, val: FaceSet, test: FaceSet, source: str, *, classes: Sequence[str] = EMOTIONS
+) -> FaceSplits:
     """Return ``FaceSplits`` with the digest of the three sets filled in."""
     digest = hashlib.sha256()
     for part in (train, val, test):

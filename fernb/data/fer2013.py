@@ -1,11 +1,13 @@
 """Readers of the file layouts in which people have FER2013 and FER+.
 
-Layouts: one CSV with ``Usage`` (``fer2013.csv``, ``icml_face_data.csv``); Kaggle's
-``train.csv`` with ``test_with_emotions.csv`` or the unlabelled ``test.csv``; image folders
-``train/angry/*.jpg``. Each may stand in a folder, a ``.zip`` or a ``.tar``, and a CSV may be packed
-as ``.gz``, ``.xz`` or ``.zip``. Used through :func:`fernb.load_faces` and ``fernb data import``.
+Layouts: one CSV with ``Usage`` (``fer2013.csv``, ``icml_face_data.csv``); Kaggle's ``train.csv``
+with ``test_with_emotions.csv`` or the unlabelled ``test.csv``; image folders ``train/angry/*.jpg``,
+or ``angry/*.jpg`` for a set to test on. Each may stand in a folder, a ``.zip`` or a ``.tar``, and a
+CSV may be packed as ``.gz``, ``.xz`` or ``.zip``. Used through :func:`fernb.load_faces` and
+``fernb data import``.
 """
 
+import functools
 import io
 import re
 from collections.abc import Callable
@@ -142,7 +144,8 @@ def _read_usage_table(files: Files, tables: dict[str, str], name: str, votes: Pa
             f"{name} has no rows of {' and '.join(missing)}; get the whole file, or call one that has Training only "
             "train.csv, and its test part is cut from it."
         )
-    return make_splits(*sets, source="FER2013")
+    train, val, test = sets
+    return make_splits(train, val, test, source="FER2013")
 
 
 def _read_csv(opener: Opener, name: str, rows: _Rows, split: int | None = None) -> list[str]:
@@ -151,7 +154,7 @@ def _read_csv(opener: Opener, name: str, rows: _Rows, split: int | None = None) 
     with opener() as stream:
         for number, row in enumerate(table_rows(stream, name)):
             usages.append(row.get("usage", "").strip()[:16])
-            rows.add(number, f"{name}, row {number + 1}", lambda row=row: _face(row, split))
+            rows.add(number, f"{name}, row {number + 1}", functools.partial(_face, row, split))
     return usages
 
 
@@ -224,14 +227,21 @@ def _completed(sets: list[FaceSet], source: str) -> FaceSplits:
             said.append(name)
     if said:
         source += f", {' and '.join(said)} cut from train"
-    return make_splits(train, *held_out, source=source)
+    return make_splits(train, held_out[0], held_out[1], source=source)
 
 
 def _read_images(files: Files, names: list[str], path: Path, rows: _Rows) -> FaceSplits:
-    """Read ``train/angry/Training_123.jpg`` …: the file name, else the folder, tells the split."""
+    """Read ``train/angry/Training_123.jpg`` …: the file name, else the folder, tells the split.
+
+    Where no image has one, as in ``angry/1.png`` …, all are a test set.
+    """
+    told = any(_split(name) is not None for name in names)
     for number, name in enumerate(sorted(names, key=_natural)):
-        rows.add(number, name, lambda name=name: _image(files[name], name))
-    return _completed(rows.sets(path.name), "FER2013 (image folders)")
+        rows.add(number, name, functools.partial(_image, files[name], name, None if told else SPLITS["privatetest"]))
+    train, val, test = rows.sets(path.name)
+    if told:
+        return _completed([train, val, test], "FER2013 (image folders)")
+    return make_splits(train, val, test, f"{path.name}, for testing only")
 
 
 def _natural(name: str) -> list:
@@ -239,16 +249,22 @@ def _natural(name: str) -> list:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,18})", name)]
 
 
-def _image(opener: Opener, name: str) -> tuple[np.ndarray, int, int]:
+def _split(name: str) -> int | None:
+    """Return which part an image's name or folder tells, None where neither does."""
     *folders, file = PurePosixPath(name).parts
+    by_folder = next((_FOLDERS[folder.lower()] for folder in folders if folder.lower() in _FOLDERS), None)
+    return SPLITS.get(file.split("_")[0].lower(), by_folder)
+
+
+def _image(opener: Opener, name: str, split: int | None) -> tuple[np.ndarray, int, int]:
+    """Return an image, its emotion and its part; ``split`` serves sets in which no name tells one."""
+    *folders, _ = PurePosixPath(name).parts
     if not folders:
         raise DataError("the image is in no folder that names its emotion.")
     emotion = emotion_name(folders[-1])
     if emotion not in EMOTIONS:
         raise DataError(f"{emotion} is not one of FER2013's emotions.")
-    split = SPLITS.get(file.split("_")[0].lower())
-    if split is None:
-        split = next((_FOLDERS[folder.lower()] for folder in folders if folder.lower() in _FOLDERS), None)
+    split = _split(name) if split is None else split
     if split is None:
         raise DataError("neither its name nor its folder says train, val or test.")
     with opener() as stream:

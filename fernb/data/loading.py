@@ -4,7 +4,9 @@ This module chooses the source and keeps the cache; the readers of the layouts a
 :mod:`fernb.data.fer2013`. Taught in notebook 02.
 """
 
+import contextlib
 import functools
+import hashlib
 import math
 import os
 import zipfile
@@ -16,11 +18,12 @@ import numpy as np
 
 from fernb import config
 from fernb.data.faceset import FaceSet, FaceSplits, describe
-from fernb.errors import DataError
+from fernb.errors import DataError, OutputError
 from fernb.files import atomic_write
 from fernb.labels import EMOTIONS, VOTE_COLUMNS
 
 MAX_ARRAY = 1 << 28  # bytes; 110,000 faces
+DRAWN = ("synthetic", "synthetic-shifted", "synthetic-easy")
 _CACHE_FORMAT = "fernb-faces-1"
 HOW_TO_GET = (
     "FER2013 is not here. Get fer2013.csv or its image folders from Kaggle (search for FER2013), then run "
@@ -28,20 +31,26 @@ HOW_TO_GET = (
 )
 
 
-def load_faces(source: str | os.PathLike = "auto") -> FaceSplits:
+def load_faces(source: str | os.PathLike = "auto", *, for_test: bool = False) -> FaceSplits:
     """Return the faces of ``source``: the only way in for data.
 
     ``"auto"`` is FER2013 where it is found (``FERNB_DATA``, else the cache of
     ``fernb data import``) and drawn faces elsewhere, and says which in one line; ``"fer2013"``
-    insists on the real set; ``"synthetic"`` draws faces; anything else is a path to a file or
-    folder of any known layout, or to the cache.
+    insists on the real set; ``"synthetic"`` draws faces that are about as hard to read,
+    ``"synthetic-shifted"`` draws other people by another camera, ``"synthetic-easy"`` draws clear
+    and equally frequent emotions; anything else is a path to a file or folder of any known
+    layout, or to the cache. ``for_test`` also takes sets without training faces: folders of
+    images, one for each emotion.
 
     Raises :class:`~fernb.errors.DataError` where there is nothing, or nothing readable.
     """
-    if source == "synthetic":
-        return _drawn()
+    if source in DRAWN:
+        return _drawn(source)
     if source not in ("auto", "fer2013"):
-        return _read(Path(source))
+        splits = _read(Path(source))
+        if not (for_test or len(splits.train)):
+            raise DataError(f"{source} has no training faces; `fernb predict --data` tests a network on such a set.")
+        return splits
     found = config.data_source()
     if found is None and source == "fer2013":
         raise DataError(HOW_TO_GET)
@@ -52,11 +61,29 @@ def load_faces(source: str | os.PathLike = "auto") -> FaceSplits:
     return splits
 
 
-@functools.cache  # drawing takes seconds, and a notebook asks several times
-def _drawn() -> FaceSplits:
-    from fernb.data.synthetic import drawn_splits
+@functools.cache  # a notebook asks several times
+def _drawn(name: str) -> FaceSplits:
+    """Return the drawn faces called ``name``; in a checkout they are drawn once and kept in ``data/``."""
+    from fernb.data import rendering, synthetic, worlds
 
-    splits = drawn_splits()
+    draw = {
+        "synthetic": lambda: worlds.world_splits(worlds.COMMON),
+        "synthetic-shifted": lambda: worlds.world_splits(worlds.NIGHT),
+        "synthetic-easy": synthetic.drawn_splits,
+    }[name]
+    code = b"".join(Path(module.__file__).read_bytes() for module in (rendering, synthetic, worlds))
+    kept = config.WORKSPACE / "data" / f"{name}-{hashlib.sha256(code).hexdigest()[:12]}.npz"
+    splits = None
+    if kept.is_file():
+        with contextlib.suppress(DataError):  # a damaged one is drawn anew
+            splits = load_cache(kept)
+    if splits is None:
+        splits = draw()
+        if config.IS_CHECKOUT:  # thousands of faces take half a minute
+            for old in kept.parent.glob(f"{name}-{'?' * 12}.npz"):
+                old.unlink(missing_ok=True)
+            with contextlib.suppress(OutputError):  # a checkout that cannot be written
+                save_cache(splits, kept)
     for part in splits.parts().values():
         part.images.setflags(write=False)
         part.labels.setflags(write=False)
@@ -81,7 +108,7 @@ def save_cache(splits: FaceSplits, path: Path) -> None:
         if part.votes is not None:
             arrays[f"{name}_votes"] = part.votes
     with atomic_write(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def load_cache(path: Path) -> FaceSplits:
@@ -96,8 +123,8 @@ def load_cache(path: Path) -> FaceSplits:
             texts = {name: str(_array(archive, name, "U", ())) for name in ("format", "source", "digest")}
             if texts["format"] != _CACHE_FORMAT:
                 raise ValueError("another format")
-            parts = [_part(archive, name, f"{name}_votes" in names) for name in ("train", "val", "test")]
-            return FaceSplits(*parts, texts["source"], texts["digest"])
+            train, val, test = (_part(archive, name, f"{name}_votes" in names) for name in ("train", "val", "test"))
+            return FaceSplits(train, val, test, texts["source"], texts["digest"])
     except Exception as error:  # zipfile and NumPy raise many kinds for a damaged file
         raise DataError(f"{path} is not a whole cache of this fernb; run `fernb data import` again.") from error
 
@@ -165,6 +192,8 @@ def import_data(
     if not path.exists():
         raise DataError(f"there is no data at {path}; check the path.")
     layout = read_layout(path, Path(votes) if votes else None, skip_bad_rows=skip_bad_rows, progress=progress)
+    if not len(layout.splits.train):
+        raise DataError(f"{path} has no training faces; `fernb predict --data` tests a network on it as it is.")
     save_cache(layout.splits, out)
     return ImportReport(layout.splits, out, layout.skipped)
 

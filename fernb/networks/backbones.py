@@ -12,7 +12,7 @@ import re
 import socket
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def preprocessing(name: str) -> tuple[list[float], list[float]]:
     return scale.tolist(), black.tolist()
 
 
-def _application(name: str):
+def _application(name: str) -> Callable[..., keras.Model]:
     build = getattr(keras.applications, name, None)
     if not callable(build):
         raise ModelError(

@@ -1,7 +1,7 @@
 """The one style of every figure: sizes, colours, axes."""
 
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,6 +9,7 @@ from matplotlib.ticker import PercentFormatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 DPI = 80
@@ -28,7 +29,7 @@ def new_axes(ax: "Axes | None", size: tuple[float, float]) -> "Axes":
     return plain(ax)
 
 
-def new_grid(rows: int, columns: int, *, size: tuple[float, float], **settings) -> "tuple[Figure, np.ndarray]":
+def new_grid(rows: int, columns: int, *, size: tuple[float, float], **settings: Any) -> "tuple[Figure, np.ndarray]":
     """Make a figure of ``rows × columns`` axes, each of ``size`` inches."""
     figsize = size[0] * columns, size[1] * rows
     figure, axes = plt.subplots(
@@ -61,6 +62,6 @@ def set_title(ax: "Axes", text: str, *, inches: float | None = None) -> None:
     ax.set_title(text, fontsize=TITLE)
 
 
-def percent(axis, decimals: int | None = 0) -> None:
+def percent(axis: "Axis", decimals: int | None = 0) -> None:
     """Show the numbers of an axis, 0 to 1, as percentages."""
     axis.set_major_formatter(PercentFormatter(1, decimals=decimals))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 from fernb.labels import EMOTIONS
 from fernb.plots.base import BLUE, DPI, RED, SMALL, bare, new_axes, new_grid, set_title
@@ -116,7 +116,8 @@ def detections(
 ) -> "Axes":
     """Show an image with a box, and a text above it, for each face; eyes are boxed thinly."""
     ax = image(rgb, ax=new_axes(ax, (5, 5 * rgb.shape[0] / rgb.shape[1])))
-    outline = [withStroke(linewidth=4, foreground="black")]  # seen on fair hair and in the dark
+    # seen on fair hair and in the dark
+    outline: list[AbstractPathEffect] = [withStroke(linewidth=4, foreground="black")]
     for i, face in enumerate(found):
         box = Rectangle((face.x, face.y), face.w, face.h, fill=False, edgecolor="#ffdd00", linewidth=2)
         ax.add_patch(box).set_path_effects(outline)

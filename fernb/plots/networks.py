@@ -1,6 +1,6 @@
 """Figures of data sets, training, and how good networks are."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -222,10 +222,10 @@ def robustness(networks: dict[str, tuple[float, dict[str, list[float]]]]) -> "Fi
     return figure
 
 
-def ablation(rows: dict[str, Sequence[float]], ax: "Axes | None" = None) -> "Axes":
+def ablation(rows: Mapping[str, Sequence[float]], ax: "Axes | None" = None) -> "Axes":
     """Show the accuracies of each change's seeds as points, and their mean as a line; the first row is the start."""
     ax = new_axes(ax, (7.5, 0.42 * len(rows) + 1))
-    start = np.mean(next(iter(rows.values())))
+    start = float(np.mean(next(iter(rows.values()))))
     ax.axvline(start, color=GREY, linestyle=":")
     for i, values in enumerate(rows.values()):
         mean = np.mean(values)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from fernb.config import SEED
 from fernb.evaluation import wilson
+from fernb.networks.recogniser import Recogniser
 from fernb.style.features import FeatureExtractor
 from fernb.style.transfer import SMOOTH_WEIGHT, STYLE_WEIGHT, adam, evaluator, luminance, references, resize_to_fit
 
@@ -34,7 +35,7 @@ def paint_faces(
         matched = (strokes - strokes.mean()) / (strokes.std() + 1) * max(part.std((1, 2)).mean(), 10) + part.mean()
         wanted = references(features, part, style=matched)
 
-        def loss_and_gradient(x: np.ndarray, wanted=wanted) -> tuple[np.ndarray, np.ndarray]:
+        def loss_and_gradient(x: np.ndarray, wanted: dict[str, dict] = wanted) -> tuple[np.ndarray, np.ndarray]:
             return evaluator(features)(tf.constant(x), wanted, weights)
 
         result = adam(loss_and_gradient, part, steps=steps)
@@ -67,7 +68,7 @@ def noisy(faces: np.ndarray, painted: np.ndarray, *, seed: int = SEED) -> np.nda
 
 
 def survival_against_noise(
-    faces: np.ndarray, painted: np.ndarray, *, recogniser, labels: np.ndarray | None = None
+    faces: np.ndarray, painted: np.ndarray, *, recogniser: Recogniser, labels: np.ndarray | None = None
 ) -> dict:
     """Return :func:`survival` of ``painted``, and what of it is left when noise takes the place of the style.
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import keras
@@ -36,13 +37,13 @@ SCALE = 1e4  # of the losses for L-BFGS, whose first step is as long as the grad
 OPTIMISERS = ("lbfgs", "adam")
 
 
-def content_loss(maps, wanted):
+def content_loss(maps: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
     """Return the mean squared difference of ``(n, h, w, c)`` maps over the mean square of ``wanted``: ``(n,)``."""
     off = ops.mean(ops.square(maps - wanted), (1, 2, 3))
     return off / (ops.mean(ops.square(wanted), (1, 2, 3)) + 1e-12)
 
 
-def gram_matrix(maps, shift=0.0):
+def gram_matrix(maps: tf.Tensor, shift: tf.Tensor | float = 0.0) -> tf.Tensor:
     """Return how strongly the filters answer together: ``(n, h, w, c)`` maps to ``(n, c, c)``.
 
     Entry (i, j) is the mean over all places of ``(maps_i - shift_i) * (maps_j - shift_j)``: where
@@ -54,13 +55,13 @@ def gram_matrix(maps, shift=0.0):
     return ops.matmul(ops.transpose(flat, (0, 2, 1)), flat) / ops.cast(height * width, flat.dtype)
 
 
-def style_loss(gram, wanted):
+def style_loss(gram: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
     """Return the mean squared difference of ``(n, c, c)`` Gram matrices over the mean square of ``wanted``."""
     off = ops.mean(ops.square(gram - wanted), (1, 2))
     return off / (ops.mean(ops.square(wanted), (1, 2)) + 1e-12)
 
 
-def total_variation(image):
+def total_variation(image: tf.Tensor) -> tf.Tensor:
     """Return the mean length of the gradient of ``(n, h, w, c)`` (Rudin et al. 1992) over 255: ``(n,)``.
 
     High for noise, low for plain areas. A small constant keeps it smooth where the gradient is 0.
@@ -160,7 +161,7 @@ def transfer_style(
     run = _Run(content, style, features, (strength, smooth), keep_colour, steps, optimiser, progress)
     stopped = run.go()
     image = _resized(run.image, content.shape)  # it may have been stopped at half the size
-    settings = {"size": size, "strength": strength, "smooth": smooth, "keep_colour": keep_colour}
+    settings: dict[str, Any] = {"size": size, "strength": strength, "smooth": smooth, "keep_colour": keep_colour}
     settings |= {"steps": steps, "optimiser": optimiser, "features": features.name, "about": features.about}
     return Result(image, settings, run.history, time.monotonic() - start, stopped)
 
@@ -169,15 +170,15 @@ def check_settings(*, size: int, strength: float, smooth: float, steps: int, opt
     """Raise FernbError for settings of :func:`transfer_style` that are out of range or no numbers."""
     if optimiser not in OPTIMISERS:
         raise FernbError(f"there is no optimiser {optimiser!r}; there are {', '.join(OPTIMISERS)}.")
-    for name, value, (low, high) in (("size", size, SIZES), ("steps", steps, (1, 100_000))):
-        if not low <= value <= high or value != int(value):
-            raise FernbError(f"{name} is {value}; give a whole number from {low} to {high}.")
-    for name, value in (("strength", strength), ("smooth", smooth)):
-        if not 0 <= value <= MAX_WEIGHT:  # false for NaN too
-            raise FernbError(f"{name} is {value}; give a number from 0 to {MAX_WEIGHT:g}.")
+    for name, number, (low, high) in (("size", size, SIZES), ("steps", steps, (1, 100_000))):
+        if not low <= number <= high or number != int(number):
+            raise FernbError(f"{name} is {number}; give a whole number from {low} to {high}.")
+    for name, weight in (("strength", strength), ("smooth", smooth)):
+        if not 0 <= weight <= MAX_WEIGHT:  # false for NaN too
+            raise FernbError(f"{name} is {weight}; give a number from 0 to {MAX_WEIGHT:g}.")
 
 
-def save(result: Result, path: str | os.PathLike, **more) -> None:
+def save(result: Result, path: str | os.PathLike, **more: object) -> None:
     """Write the image to ``path`` and, beside it, a ``.json`` with the settings, the last losses and ``more``."""
     write_image(path, result.image)
     told = {"image": Path(path).name, **more, **result.settings, "steps_done": len(result.history)}
@@ -216,7 +217,17 @@ class _Stopped(Exception):
 class _Run:
     """One transfer under way; ``image`` is the image so far at any time."""
 
-    def __init__(self, content, style, features, weights, keep_colour, steps, optimiser, progress):
+    def __init__(
+        self,
+        content: np.ndarray,
+        style: np.ndarray,
+        features: FeatureExtractor,
+        weights: tuple[float, float],
+        keep_colour: bool,
+        steps: int,
+        optimiser: str,
+        progress: Callable[[Step], None] | None,
+    ):
         self.features, self.steps, self.progress = features, steps, progress
         self.luminance = keep_colour or not features.colour
         if self.luminance and not keep_colour:
@@ -283,7 +294,7 @@ def references(features: FeatureExtractor, content: np.ndarray, *, style: np.nda
     return {"content": {features.content: seen}, "shift": shifts, "gram": grams}
 
 
-def losses(features: FeatureExtractor, image, *, wanted: dict[str, dict]) -> tuple:
+def losses(features: FeatureExtractor, image: tf.Tensor, *, wanted: dict[str, dict]) -> tuple:
     """Return content, style and smoothness loss, each ``(n,)``, of ``image``, a tensor as in :func:`references`."""
     maps = features.model(_three(image))
     layers = [style_loss(gram_matrix(maps[name], wanted["shift"][name]), gram) for name, gram in wanted["gram"].items()]
@@ -291,19 +302,19 @@ def losses(features: FeatureExtractor, image, *, wanted: dict[str, dict]) -> tup
     return content, sum(layers) / len(layers), total_variation(image)
 
 
-def _three(image):
+def _three(image: tf.Tensor) -> tf.Tensor:
     return ops.repeat(image, 3, -1) if image.shape[-1] == 1 else image
 
 
 @functools.lru_cache(maxsize=4)
-def evaluator(features: FeatureExtractor):
+def evaluator(features: FeatureExtractor) -> Callable:
     """Compile, once for each network: ``(image, wanted, weights)`` to total and single losses, and the gradient.
 
     The losses are means over the ``n`` images; each image's gradient is that of its own total.
     """
 
     @tf.function(reduce_retracing=True)
-    def evaluate(image, wanted, weights):
+    def evaluate(image: tf.Tensor, wanted: dict[str, dict], weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(image)
             parts = tf.stack(losses(features, image, wanted=wanted))
@@ -314,7 +325,9 @@ def evaluator(features: FeatureExtractor):
     return evaluate
 
 
-def lbfgs(loss_and_gradient, begin: np.ndarray, *, steps: int, step=lambda x, losses: None) -> None:
+def lbfgs(
+    loss_and_gradient: Callable, begin: np.ndarray, *, steps: int, step: Callable = lambda x, losses: None
+) -> None:
     """Minimise by L-BFGS-B (Byrd et al. 1995), every pixel within 0..255; ``step`` sees each point."""
     last = None
 
@@ -338,7 +351,9 @@ def lbfgs(loss_and_gradient, begin: np.ndarray, *, steps: int, step=lambda x, lo
     )
 
 
-def adam(loss_and_gradient, begin: np.ndarray, *, steps: int, step=lambda x, losses: None) -> np.ndarray:
+def adam(
+    loss_and_gradient: Callable, begin: np.ndarray, *, steps: int, step: Callable = lambda x, losses: None
+) -> np.ndarray:
     """Minimise by Adam (Kingma & Ba 2015) with steps of 4 grey levels that shrink to 1; return the last point."""
     x = keras.Variable(begin)
     optimiser = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(4.0, steps, alpha=0.25), beta_2=0.99)

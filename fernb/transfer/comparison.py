@@ -4,6 +4,7 @@ Each *method* of reusing a backbone is fitted on train, chosen on val and looked
 with and without augmentation. Taught in notebook 04.
 """
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -76,12 +77,16 @@ def compare(
     bench = _Bench(backbone, splits, run, plan, resume, log)
     heads = (("logistic regression on features", 0), ("MLP on features", 256))
     for method, hidden in heads:
-        rows.measure(method, False, lambda h=hidden: bench.on_features(False, h))
+        rows.measure(method, False, functools.partial(bench.on_features, False, hidden))
     if plan.tune:
         for augment in (True, False):
-            rows.measure("fine-tuned", augment, lambda a=augment: bench.tuned(a, out, how, rows.best("fine-tuned")))
+
+            def tuned(augment: bool = augment) -> dict:
+                return bench.tuned(augment, out, how, rows.best("fine-tuned"))
+
+            rows.measure("fine-tuned", augment, tuned)
     for method, hidden in heads:
-        rows.measure(method, True, lambda h=hidden: bench.on_features(True, h))
+        rows.measure(method, True, functools.partial(bench.on_features, True, hidden))
     return rows.result()
 
 

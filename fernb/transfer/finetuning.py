@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 from keras import layers
@@ -79,7 +80,7 @@ class FineTuning(Recipe):
         return keras.optimizers.Adam(self.learning_rate, weight_decay=self.weight_decay or None, clipnorm=1.0)
 
 
-def tuning(backbone: Backbone, **changes) -> FineTuning:
+def tuning(backbone: Backbone, **changes: Any) -> FineTuning:
     """Return the recipe that suits ``backbone``, with fields replaced by ``changes``.
 
     A network that has seen faces keeps its normalisation as it was. One of ImageNet must learn
@@ -98,7 +99,7 @@ def _fused(model: keras.Model) -> keras.Model:
     """Return a copy of ``model`` with the faster batch normalisation;
     :func:`~fernb.networks.architectures.to_standard_layers` undoes it."""
 
-    def faster(layer):
+    def faster(layer: layers.Layer) -> layers.Layer:
         is_norm = isinstance(layer, layers.BatchNormalization)
         return (FusedBatchNormalization if is_norm else type(layer)).from_config(layer.get_config())
 

@@ -32,7 +32,7 @@ def jpeg(quality: int) -> Corruption:
 
     def corruption(face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         code = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        return cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)
+        return np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE))
 
     return corruption
 

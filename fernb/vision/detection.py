@@ -138,12 +138,14 @@ def _enlarged_upper_half(rgb: np.ndarray, face: Detection) -> tuple[np.ndarray |
     return cv2.resize(to_grey(upper), None, fx=zoom, fy=zoom), zoom
 
 
-def _cascade(name: str):
-    """Return this thread's own cascade; no type, because OpenCV 5 has no CascadeClassifier to name."""
+def _cascade(name: str) -> "cv2.CascadeClassifier":
+    """Return this thread's own cascade; its type is quoted, because OpenCV 5 has none of that name."""
     if name not in _per_thread.__dict__:
         if not hasattr(cv2, "CascadeClassifier"):
             raise FernbError('this OpenCV has no Haar cascades; run pip install "opencv-python-headless<5".')
-        _per_thread.__dict__[name] = cv2.CascadeClassifier(os.path.join(cv2.data.haarcascades, name))
+        from cv2.data import haarcascades
+
+        _per_thread.__dict__[name] = cv2.CascadeClassifier(os.path.join(haarcascades, name))
     return _per_thread.__dict__[name]
 
 
@@ -155,7 +157,10 @@ def _haar(image: np.ndarray) -> list[Detection]:
     )
     # the last stage's margin runs from about 0 to 10; 1 - exp(-m/3) puts it in 0..1 without changing the order
     scores = 1 - np.exp(-np.maximum(np.ravel(weights), 0) / 3)
-    found = [Detection(*map(int, box), float(score)) for box, score in zip(boxes, scores, strict=True)]
+    found = [
+        Detection(int(x), int(y), int(w), int(h), float(score))
+        for (x, y, w, h), score in zip(boxes, scores, strict=True)
+    ]
     return _without_overlaps([face for face in found if face.score >= MIN_SCORE])
 
 
@@ -264,7 +269,8 @@ def _yunet(image: np.ndarray, weights: Path) -> list[Detection]:
     _, rows = detector.detect(cv2.cvtColor(image, to_bgr))
     if rows is None:
         return []
-    return [
-        Detection(*np.rint(row[:4]).astype(int).tolist(), float(row[14]), landmarks=row[4:14].reshape(5, 2).copy())
-        for row in rows
-    ]
+    found = []
+    for row in rows:
+        x, y, w, h = np.rint(row[:4]).astype(int).tolist()
+        found.append(Detection(x, y, w, h, float(row[14]), landmarks=row[4:14].reshape(5, 2).copy()))
+    return found

@@ -160,7 +160,14 @@ def blur(image: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(image, (0, 0), sigma)
 
 
-def put_text(image: np.ndarray, text: str, corner: tuple[int, int], *, colour=(255, 255, 255), scale: float = 0.6):
+def put_text(
+    image: np.ndarray,
+    text: str,
+    corner: tuple[int, int],
+    *,
+    colour: tuple[int, int, int] = (255, 255, 255),
+    scale: float = 0.6,
+) -> np.ndarray:
     """Write ``text`` (ASCII, OpenCV knows no other) onto ``image`` in place; ``corner`` is its bottom left.
 
     A dark outline keeps it readable on any background. Returns the image.

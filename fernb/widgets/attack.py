@@ -41,9 +41,9 @@ class HackExplorer(widgets.VBox):
             control.observe(self._update, "value")
         self._update()
 
-    def _update(self, _event=None) -> None:
+    def _update(self, _event: object = None) -> None:
         face, target = self.faces[self.face.value], self.hacker.number(self.target.value)
-        self.hacked = pgd(self.hacker.target_model, face[None], targets=[target], eps=self.eps.value)[0]
+        self.hacked = pgd(self.hacker.target_model, face[None], targets=target, eps=self.eps.value)[0]
         before, self.probs = self.hacker.recogniser.predict(np.stack([face, self.hacked]))
         change = self.hacked.astype(int) - face
         seen = (128 + TIMES * change).clip(0, 255).astype(np.uint8)

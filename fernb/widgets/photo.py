@@ -31,7 +31,9 @@ class PhotoUpload(widgets.VBox):
 
     def __init__(self, recogniser: Recogniser | None = None, detector: str = "auto"):
         self.recogniser, self.detector = recogniser or Recogniser(), detector
-        self.rgb = self.faces = self.probs = None
+        self.rgb: np.ndarray | None = None
+        self.faces: list[Detection] | None = None
+        self.probs: np.ndarray | None = None
         self._choose = widgets.FileUpload(accept="image/*", description="Choose a photograph", layout={"width": "auto"})
         self._choose.observe(self._chosen, "value")
         self._words, self._answer = widgets.HTML(), widgets.HTML()
@@ -41,7 +43,7 @@ class PhotoUpload(widgets.VBox):
         parts = [self._choose, widgets.HTML(f"<small>{note}</small>"), self._words, self._picture, self._answer]
         super().__init__(parts, layout=LEFT)
 
-    def _chosen(self, change) -> None:
+    def _chosen(self, change: dict) -> None:
         if change["new"]:
             (file,) = change["new"]
             self.read(file["name"], bytes(file["content"]))
@@ -57,21 +59,20 @@ class PhotoUpload(widgets.VBox):
         except FernbError as error:
             self._words.value = status(str(error))
             return
-        self.rgb, self.faces = rgb, [face.detection for face in found]
-        self.probs = np.array([face.probabilities for face in found], np.float32).reshape(
-            -1, len(self.recogniser.labels)
-        )
-        self._show(name)
+        faces = [face.detection for face in found]
+        probs = np.array([face.probabilities for face in found], np.float32).reshape(-1, len(self.recogniser.labels))
+        self.rgb, self.faces, self.probs = rgb, faces, probs
+        self._show(name, rgb, faces, probs)
 
-    def _show(self, name: str) -> None:
-        labels, count = self.recogniser.labels, len(self.faces)
-        names = [labels[row.argmax()] for row in self.probs]
-        self._picture.value, self._picture.layout.display = encode_image(_with_boxes(self.rgb, self.faces, names)), ""
+    def _show(self, name: str, rgb: np.ndarray, faces: list[Detection], probs: np.ndarray) -> None:
+        labels, count = self.recogniser.labels, len(faces)
+        names = [labels[row.argmax()] for row in probs]
+        self._picture.value, self._picture.layout.display = encode_image(_with_boxes(rgb, faces, names)), ""
         found = {0: "no face was found; try one where the face is larger, upright and seen from the front", 1: "1 face"}
         self._words.value = status(f"{name}: {found.get(count, f'{count} faces')}.")
         cards = [
-            _card(i, cut_face(self.rgb, face), row, labels)
-            for i, (face, row) in enumerate(zip(self.faces[:MAX_FACES], self.probs, strict=False), 1)
+            _card(i, cut_face(rgb, face), row, labels)
+            for i, (face, row) in enumerate(zip(faces[:MAX_FACES], probs, strict=False), 1)
         ]
         self._answer.value = f'<div style="display:flex;flex-wrap:wrap;gap:16px">{"".join(cards)}</div>'
 

@@ -37,7 +37,8 @@ class StyleExplorer(widgets.VBox):
     ):
         self.contents, self.styles, self.features, self.size = contents, styles, features, size
         self.result: Result | None = None
-        self._thread, self._stop = None, threading.Event()
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
         self.content = widgets.Dropdown(options=list(contents), description="content", **WIDE)
         self.style_name = widgets.Dropdown(options=list(styles), description="style", **WIDE)
         self.strength = widgets.FloatLogSlider(1.0, min=-1, max=1, step=0.25, description="strength", **WIDE)
@@ -62,7 +63,7 @@ class StyleExplorer(widgets.VBox):
             choice.observe(self._chosen, "value")
         self._chosen()
 
-    def _chosen(self, _=None) -> None:
+    def _chosen(self, _: object = None) -> None:
         self._show("content", self.contents[self.content.value])
         self._show("style", self.styles[self.style_name.value])
 
@@ -70,7 +71,7 @@ class StyleExplorer(widgets.VBox):
         large = resize_to_fit(image, SHOWN)
         self.images[name].value = encode_image(large)
 
-    def _start(self, _=None) -> None:
+    def _start(self, _: object = None) -> None:
         self._stop.clear()
         self.paint.disabled, self.stop.disabled = True, False
         self.progress.value, self.progress.max = 0, self.steps.value

@@ -138,7 +138,7 @@ class Webcam(anywidget.AnyWidget):
 
     # --- messages ------------------------------------------------------------------------------------
 
-    def _on_message(self, _widget, message: dict, buffers: list) -> None:
+    def _on_message(self, _widget: object, message: dict, buffers: list) -> None:
         """Answer a frame, whatever happens: the page sends the next one only after the answer."""
         stamp = {"v": VERSION, "run": message.get("run"), "seq": message.get("seq")}
         answer = {"type": "error", "message": "the kernel was interrupted; going on."}
@@ -236,7 +236,7 @@ def keep_figures() -> None:
         if shell.kernel.get_parent().get("header", {}).get("msg_type") != "comm_msg":
             original()
 
-    flush_figures.leaves_messages_out = True
+    flush_figures.leaves_messages_out = True  # type: ignore[attr-defined]
     backend_inline.flush_figures = flush_figures  # for Matplotlib imported later
     if original in shell.events.callbacks["post_execute"]:
         shell.events.unregister("post_execute", original)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 import click
 
@@ -29,15 +30,15 @@ EXTRAS = {
 class Sentence(click.ClickException):
     """An error that the user can mend, on one line of stderr; exit code 1."""
 
-    def show(self, file=None) -> None:
+    def show(self, file: IO[str] | None = None) -> None:
         click.echo(f"fernb: {self.message}", err=True)
 
 
 class Command(click.Command):
     """A command with an ``example``, which its own help and that of its group show."""
 
-    def __init__(self, *args, example: str, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, name: str | None, *, example: str, **settings: Any):
+        super().__init__(name, **settings)
         self.example = example
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -48,8 +49,8 @@ class Command(click.Command):
 class Group(click.Group):
     """Says errors that the user can mend in one sentence, and lists commands in sections with an example each."""
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, name: str | None = None, **settings: Any):
+        super().__init__(name, **settings)
         self.sections: dict[str, list[str]] = {}
 
     def add_section(self, title: str, *commands: click.Command) -> None:
@@ -65,7 +66,7 @@ class Group(click.Group):
                     for entry in _entries(self.commands[name], formatter.width):
                         formatter.write(textwrap.indent(entry, " " * formatter.current_indent) + "\n")
 
-    def invoke(self, ctx: click.Context):
+    def invoke(self, ctx: click.Context) -> Any:
         with errors_as_sentences():
             return super().invoke(ctx)
 
@@ -111,7 +112,7 @@ def errors_as_sentences() -> Iterator[None]:
         raise Sentence(_about(error)) from error
     except click.UsageError as error:
         if error.message and not error.message.endswith((".", "?")):
-            error.message += "."
+            object.__setattr__(error, "message", f"{error.message}.")
         raise
 
 
@@ -130,30 +131,36 @@ def command_line() -> str:
 
 
 class Progress:
-    """Says on one line of a terminal how far a video is, and how long it will still take; silent elsewhere."""
+    """Says on stderr how far a video is, and how long it will still take: on one line of a terminal, else each minute.
+
+    ``done`` and ``total`` are seconds of the video. A context manager: after a stop it says what is left.
+    """
 
     def __init__(self, name: str):
-        self.name, self.start, self.done_s, self._said = name, time.monotonic(), 0.0, 0.0
-        self.terminal = sys.stderr.isatty()
+        self.name, self.start, self.done_s, self.said_s = name, time.monotonic(), 0.0, 0.0
+        self.terminal, self.on_line = sys.stderr.isatty(), False
 
     def __enter__(self) -> "Progress":
         return self
 
     def __call__(self, done: float, total: float) -> None:
-        self.done_s, now = done, time.monotonic()
-        if self.terminal and now - self._said > 0.1:
-            left = (now - self.start) * (total - done) / done if done and total else 0
-            click.echo(f"\r{self.name}: {done:.1f} of {total:.1f} s, {left:.0f} s left  ", err=True, nl=False)
-            self._said = now
+        self.done_s, spent = done, time.monotonic() - self.start
+        if spent - self.said_s < (0.1 if self.terminal else 60):
+            return
+        self.said_s, self.on_line = spent, self.terminal
+        left = spent * (total - done) / done if done and total else 0
+        line = f"{self.name}: {done:.1f} of {total:.1f} s, {left:.0f} s left"
+        click.echo(f"\r{line}  " if self.terminal else line, err=True, nl=not self.terminal)
 
     def log(self, line: str) -> None:
         """Say something on a line of its own."""
-        click.echo(("\n" if self._said else "") + line, err=True)
+        click.echo(("\n" if self.on_line else "") + line, err=True)
+        self.on_line = False
 
-    def __exit__(self, kind: type | None, *_) -> None:
-        if self._said:
+    def __exit__(self, failed: type | None, *_) -> None:
+        if self.on_line:
             click.echo("", err=True)
-        if kind is not None and issubclass(kind, KeyboardInterrupt) and self.done_s:
+        if failed is not None and issubclass(failed, KeyboardInterrupt) and self.done_s:
             click.echo(f"stopped {self.done_s:.1f} s into {self.name}; its table so far ends in .part.csv.", err=True)
 
 

@@ -21,7 +21,7 @@ def info(path: Path | None) -> None:
     from fernb.data.loading import HOW_TO_GET, load_faces
 
     source = path or config.data_source()
-    click.echo("\n".join(describe(load_faces(source or "synthetic"))))
+    click.echo("\n".join(describe(load_faces(source or "synthetic", for_test=True))))
     if source is None:
         click.echo(HOW_TO_GET)
 

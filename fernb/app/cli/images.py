@@ -4,13 +4,16 @@ import contextlib
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fernb import runtime
 from fernb.app.cli.choices import FERPLUS, one_of
 from fernb.app.cli.common import PATH, command, command_line, short
-from fernb.errors import ModelError
+
+if TYPE_CHECKING:
+    from fernb.networks.recogniser import Recogniser
 
 
 @command("predict", example="fernb predict holiday.jpg")
@@ -54,7 +57,7 @@ def predict(
         _predict_set(source or "auto", model, flip, subset, as_json)
 
 
-def _predict_images(images: tuple[Path, ...], recogniser, as_json: bool, **options) -> None:
+def _predict_images(images: tuple[Path, ...], recogniser: "Recogniser", as_json: bool, **options: Any) -> None:
     from fernb.app.predict import failed, found_any, image_files, predict_images
 
     rows = predict_images(
@@ -79,21 +82,17 @@ def _report(folder: Path, source: str) -> None:
 
 
 def _predict_set(source: str, model: Path | None, flip: bool, subset: str | None, as_json: bool) -> None:
-    from fernb.data.faceset import duplicated
     from fernb.data.ferplus import ferplus_splits
     from fernb.data.loading import load_faces
-    from fernb.evaluation import evaluate, report_lines
+    from fernb.evaluation import evaluate_part, report_lines
     from fernb.networks.recogniser import Recogniser
 
     recogniser = Recogniser(model, seven=not subset)
     with contextlib.redirect_stdout(sys.stderr):  # the first line of the answer is the accuracy
-        splits = load_faces(source)
+        splits = load_faces(source, for_test=True)
     if subset:
         splits = ferplus_splits(splits, subset)
-    if recogniser.labels != splits.classes:
-        raise ModelError(f"{recogniser.path.name} knows {', '.join(recogniser.labels)}; the data have other emotions.")
-    probs = recogniser.predict(splits.test.images, flip)
-    report = evaluate(probs, splits.test.labels, recogniser.labels, duplicate=duplicated(splits.test, splits.train))
+    report = evaluate_part(recogniser, splits, flip=flip)
     if as_json:
         click.echo(json.dumps({"data": splits.source, "model": recogniser.path.name} | report, indent=1))
     else:
