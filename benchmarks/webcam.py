@@ -35,7 +35,7 @@ from fernb.networks.recogniser import Recogniser
 from fernb.widgets.webcam import Webcam
 
 class Slow(Recogniser):
-    def predict(self, faces):
+    def predict(self, faces, flip=False):
         time.sleep(0.3)
         return super().predict(faces)
 

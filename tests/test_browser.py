@@ -11,7 +11,8 @@ from PIL import Image
 
 import fernb
 from fernb import config
-from fernb.video.reading import read_faces
+from fernb.video.following import FaceFollower
+from fernb.video.reading import FaceReader
 from fernb.video.stream import frames
 from fernb.video.table import Table
 
@@ -37,7 +38,7 @@ from fernb.widgets.webcam import Webcam
 class Slow(Recogniser):
     waits = iter([0, 4])  # seconds
 
-    def predict(self, faces):
+    def predict(self, faces, flip=False):
         wait = next(self.waits, 0.3)
         if not wait:
             raise ValueError("out of order")
@@ -62,7 +63,7 @@ def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     lab.write_mjpeg(folder / "still.mjpeg", [two_faces()] * 10)
     with Table(folder / "clip.csv", fernb.EMOTIONS) as table:
-        for frame, readings in read_faces(frames(CLIP, 1), fernb.Recogniser(), detector="haar"):
+        for frame, readings in FaceReader(follower=FaceFollower(detector="haar")).read(frames(CLIP, 1)):
             table.add(frame, readings)
     lab.write_notebook(folder / "explorers.ipynb", EXPLORERS)
     lab.write_notebook(folder / "webcam.ipynb", WIDGET, SECOND_VIEW, TABLE, FIGURE)

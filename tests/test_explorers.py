@@ -12,8 +12,9 @@ import pytest
 import fernb
 from fernb import config
 from fernb.errors import DataError, VideoError
-from fernb.video import reading
 from fernb.video import table as video_table
+from fernb.video.following import FaceFollower
+from fernb.video.reading import FaceReader
 from fernb.video.smoothing import flicker
 from fernb.video.stream import frames
 from fernb.video.table import Table
@@ -32,7 +33,7 @@ def table(tmp_path_factory):
     """The table of the sample clip, a frame each half second."""
     path = tmp_path_factory.mktemp("scan") / "emotions.csv"
     with Table(path, fernb.EMOTIONS) as table:
-        for frame, readings in reading.read_faces(frames(CLIP, 0.5), fernb.Recogniser(), detector="haar"):
+        for frame, readings in FaceReader(follower=FaceFollower(detector="haar")).read(frames(CLIP, 0.5)):
             table.add(frame, readings)
     return path
 

@@ -1,4 +1,4 @@
-"""Smoothing: what each smoother does to one look, what the repeater shows, and the two measures of it."""
+"""Smoothing: what each smoother does to one look, what the stabiliser shows, and the two measures of it."""
 
 import math
 
@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fernb.errors import FernbError
-from fernb.video.smoothing import SMOOTHERS, LabelStabiliser, delays, false_flicker, flicker, show, smooth, smoother
+from fernb.video.smoothing import (
+    SMOOTHERS,
+    LabelStabiliser,
+    SteadyOptions,
+    delays,
+    false_flicker,
+    flicker,
+    show,
+    smooth,
+    smoother,
+)
 
 steps = st.lists(st.tuples(st.floats(0, 2), st.lists(st.floats(0, 1), min_size=3, max_size=3)), min_size=1, max_size=30)
 
@@ -58,10 +68,10 @@ def test_frames_count_by_time_and_not_by_number():
     np.testing.assert_allclose(slow, quick, rtol=1e-5)
 
 
-def test_the_repeater_counts():
-    repeater = LabelStabiliser(hold=2)
+def test_the_stabiliser_counts():
+    stabiliser = LabelStabiliser(min_frames=2)
     rows = np.eye(2, dtype=np.float32)[[0, 0, 1, 0, 1, 1, 1]]
-    assert [(repeater(row), repeater.held) for row in rows] == [
+    assert [(stabiliser(row), stabiliser.frames_held) for row in rows] == [
         (None, 1),
         (0, 2),
         (0, 3),
@@ -85,3 +95,21 @@ def test_what_cannot_be_is_one_sentence():
     for kind, seconds in (("kalman", 1), ("mean", -1), ("mean", math.inf), ("mean", math.nan)):
         with pytest.raises(FernbError):
             smoother(kind, seconds)
+
+
+def test_unsure_has_hysteresis():
+    rows = np.float32([[p, 1 - p, 0] for p in (0.52, 0.51, 0.49, 0.51, 0.49)]) * [1, 0.5, 0]
+    assert show(rows, confidence_threshold=0.5) == [0] * 5  # it blinked: 0 0 None 0 None
+    assert show(np.float32([[0.6, 0], [0.4, 0], [0.45, 0], [0.55, 0]]), confidence_threshold=0.5) == [0, None, None, 0]
+
+
+def test_time_that_runs_backwards_gives_probabilities():
+    probs = np.float32([[0.9, 0.1], [0.2, 0.8], [0.2, 0.8]])
+    for kind in SMOOTHERS:
+        assert np.isfinite(smooth([1000.0, 0.0, 0.1], probs, kind)).all()
+
+
+def test_steady_options_are_checked():
+    for bad in ({"smoothing": "magic"}, {"seconds": -1}, {"min_frames": 0}, {"confidence_threshold": 2}):
+        with pytest.raises(FernbError):
+            SteadyOptions(**bad)

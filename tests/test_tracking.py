@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fernb.errors import FernbError
-from fernb.video.tracking import Tracker, distance_iou
+from fernb.video.tracking import MIN_DIOU, Tracker, centred, distance_iou
 from fernb.vision.detection import Detection
 
 
@@ -14,58 +13,83 @@ def at(x: float, y: float = 0, side: int = 40) -> Detection:
     return Detection(round(x), round(y), side, side, 1.0)
 
 
-HAPPY, SAD = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
+def numbers(tracker: Tracker, faces: list[Detection], time_s: float) -> list[int | None]:
+    return [track.number for track in tracker.update(faces, time_s)]
 
 
 def test_two_people_keep_their_numbers_whatever_the_order():
-    tracker = Tracker()
+    tracker = Tracker(min_hits=1)
     for step in range(20):
-        faces, probs = [at(step), at(200 - step)], [HAPPY, SAD]
+        faces = [at(step), at(200 - step)]
         if step % 2:
-            faces.reverse(), probs.reverse()
-        numbers = [person.number for person in tracker.update(faces, np.array(probs), step / 10)]
-        assert numbers == ([2, 1] if step % 2 else [1, 2])
+            faces.reverse()
+        assert numbers(tracker, faces, step / 10) == ([2, 1] if step % 2 else [1, 2])
 
 
 def test_people_pass_each_other_on_two_heights():
-    tracker = Tracker()
+    tracker = Tracker(min_hits=1)
     for step in range(41):
-        answers = tracker.update([at(5 * step, 0), at(200 - 5 * step, 25)], np.array([HAPPY, SAD]), step / 10)
-        assert [person.number for person in answers] == [1, 2]
+        assert numbers(tracker, [at(5 * step, 0), at(200 - 5 * step, 25)], step / 10) == [1, 2]
 
 
 def test_a_short_gap_is_survived_and_a_long_one_is_not():
-    tracker = Tracker(memory=1.0)
-    one = np.array([HAPPY])
-    assert tracker.update([at(0)], one, 0.0)[0][0] == 1
-    assert tracker.update([], np.empty((0, 2)), 0.5) == []
-    assert tracker.update([at(3)], one, 0.9)[0][0] == 1
-    assert tracker.update([at(3)], one, 2.5)[0][0] == 2
+    tracker = Tracker(max_lost_s=1.0, min_hits=1)
+    assert numbers(tracker, [at(0)], 0.0) == [1]
+    assert numbers(tracker, [], 0.5) == []
+    assert numbers(tracker, [at(3)], 0.9) == [1]
+    assert numbers(tracker, [at(3)], 2.5) == [2]
 
 
-def test_smoothing_is_each_persons_own():
-    tracker = Tracker(smoothing=0.5)
-    for step in range(30):
-        first, second = tracker.update([at(0), at(300)], np.array([HAPPY, SAD]), step / 10)
-    np.testing.assert_allclose(first[1], HAPPY)
-    np.testing.assert_allclose(second[1], SAD)
+def test_a_stranger_takes_nobodys_number():
+    """Gated after the assignment, the stranger far off made person 1 person 2: the sum over all pairs was better."""
+    first, second = at(100), at(50)
+    moved, stranger = at(77), at(180)
+    scores = [[distance_iou(centred(a), centred(b)) for b in (first, second)] for a in (moved, stranger)]
+    assert scores[0][0] > scores[0][1] > MIN_DIOU > max(scores[1])  # person 1 moved, and nobody is the stranger
+    assert scores[0][1] + scores[1][0] > scores[0][0] + scores[1][1]
+    tracker = Tracker(min_hits=1)
+    assert numbers(tracker, [first, second], 0.0) == [1, 2]
+    assert numbers(tracker, [moved, stranger], 0.1) == [1, 3]
 
 
-def test_smoothing_follows_a_change_within_its_time():
-    tracker = Tracker(smoothing=0.5)
-    tracker.update([at(0)], np.array([HAPPY]), 0.0)
-    (person,) = tracker.update([at(0)], np.array([SAD]), 0.5)
-    np.testing.assert_allclose(person.probs, [np.exp(-1), 1 - np.exp(-1)], rtol=1e-5)
-    raw = Tracker(smoothing=0)
-    raw.update([at(0)], np.array([HAPPY]), 0.0)
-    np.testing.assert_array_equal(raw.update([at(0)], np.array([SAD]), 0.1)[0][1], SAD)
+def test_who_is_seen_once_is_nobody():
+    tracker = Tracker()
+    for step in range(10):
+        lamp = [at(300)] if step in (2, 3) else []  # in 0.1 seconds of film
+        found = numbers(tracker, [at(step), *lamp], step / 10)
+        assert found == [1 if step >= 3 else None, *[None] * len(lamp)]
+    assert len(tracker.tracks) == 1
 
 
-def test_held_counts_the_frames_of_an_emotion():
-    tracker = Tracker(smoothing=0)
-    shown = [HAPPY, HAPPY, SAD, SAD, SAD, HAPPY]
-    held = [tracker.update([at(0)], np.array([probs]), step / 10)[0].held for step, probs in enumerate(shown)]
-    assert held == [1, 2, 1, 2, 3, 1]
+@pytest.mark.parametrize("gap", [0.5, 1.0])
+def test_where_frames_are_far_apart_two_are_enough(gap):
+    tracker = Tracker()
+    assert [numbers(tracker, [at(0)], step * gap) for step in range(3)] == [[None], [1], [1]]
+
+
+def test_where_nobody_could_be_found_twice_once_is_enough():
+    tracker = Tracker()
+    (first,) = tracker.update([at(0)], 0.0)
+    (second,) = tracker.update([at(0)], 5.0)  # beyond the memory
+    assert first.number == 1 and second.number is None
+    tracker.settle()
+    assert second.number == 2
+
+
+def test_time_that_runs_backwards_is_survived():
+    tracker = Tracker(min_hits=1)
+    assert [numbers(tracker, [at(0)], time_s) for time_s in (5.0, 1.0, 1.0, 5.1)] == [[1]] * 4
+
+
+def test_the_steady_box_trembles_less_than_the_detections():
+    rng, tracker = np.random.default_rng(0), Tracker(min_hits=1)
+    raw, steady = [], []
+    for step in range(60):
+        face = at(100 + rng.normal(0, 3), 50 + rng.normal(0, 3), 80)
+        (track,) = tracker.update([face], step / 15)
+        raw.append(face.x)
+        steady.append(track.steady.x)
+    assert np.std(steady[10:]) < 0.7 * np.std(raw[10:])
 
 
 def cross(fps: float, speed: float, hidden: bool, seed: int) -> tuple[set[int], set[int]]:
@@ -73,8 +97,8 @@ def cross(fps: float, speed: float, hidden: bool, seed: int) -> tuple[set[int], 
 
     Returns the numbers that each had while they did not overlap. ``hidden``: one covers the other.
     """
-    rng, tracker, side = np.random.default_rng(seed), Tracker(), 80
-    numbers = (set(), set())
+    rng, tracker, side = np.random.default_rng(seed), Tracker(min_hits=1), 80
+    seen_as = (set(), set())
     for step in range(round(6 * fps)):
         time_s = step / fps
         places = (50 + speed * time_s, 50 + speed * (6 - time_s))
@@ -82,11 +106,11 @@ def cross(fps: float, speed: float, hidden: bool, seed: int) -> tuple[set[int], 
         seen = [0] if overlap and hidden else [0, 1]
         rng.shuffle(seen)
         faces = [at(places[who] + rng.normal(0, 2), rng.normal(0, 2), side + round(rng.normal(0, 2))) for who in seen]
-        people = tracker.update(faces, np.full((len(faces), 2), 0.5, np.float32), time_s)
+        people = tracker.update(faces, time_s)
         if not overlap:  # where both faces are in one place nobody can tell whose is whose
             for who, person in zip(seen, people, strict=True):
-                numbers[who].add(person.number)
-    return numbers
+                seen_as[who].add(person.number)
+    return seen_as
 
 
 @pytest.mark.parametrize("hidden", [True, False], ids=["one covers the other", "both seen"])
@@ -98,24 +122,9 @@ def test_people_who_cross_keep_their_numbers(fps, speed, hidden):
 
 
 def test_a_small_face_behind_a_large_one_is_somebody_else():
-    tracker = Tracker()
-    tracker.update([at(0, side=100)], np.array([HAPPY]), 0.0)
-    assert tracker.update([at(30, 30, side=40)], np.array([HAPPY]), 0.1)[0].number == 2
-
-
-def test_the_shown_emotion_waits_and_may_be_unsure():
-    tracker = Tracker(smoothing=0, hold=3, unsure_below=0.6)
-    shown = []
-    for step, probs in enumerate([HAPPY, SAD, SAD, SAD, SAD, [0.5, 0.5], HAPPY, HAPPY, HAPPY]):
-        shown.append(tracker.update([at(0)], np.array([probs], np.float32), step / 10)[0].emotion)
-    assert shown == [None, None, None, 1, 1, 1, 1, 1, 0]
-
-
-def test_a_wrong_smoothing_is_told_at_once():
-    with pytest.raises(FernbError, match="there are none, mean, exponential, hmm"):
-        Tracker(kind="magic")
-    with pytest.raises(FernbError, match="cannot smooth over -1"):
-        Tracker(smoothing=-1)
+    tracker = Tracker(min_hits=1)
+    tracker.update([at(0, side=100)], 0.0)
+    assert numbers(tracker, [at(30, 30, side=40)], 0.1) == [2]
 
 
 sizes, places = st.floats(1, 60), st.floats(-50, 50)
@@ -123,18 +132,7 @@ boxes = st.tuples(places, places, sizes, sizes).map(np.array)
 
 
 @given(boxes, boxes)
-def test_likeness_is_symmetric_and_one_for_itself(a, b):
+def test_distance_iou_is_symmetric_and_one_for_itself(a, b):
     assert -1 <= distance_iou(a, b) <= 1 + 1e-9
     assert distance_iou(a, b) == pytest.approx(distance_iou(b, a))
     assert distance_iou(a, a) == pytest.approx(1)
-
-
-def test_retuning_keeps_the_numbers_and_refuses_what_is_wrong():
-    tracker = Tracker(smoothing=10)
-    tracker.update([at(0)], np.array([HAPPY]), 0.0)
-    with pytest.raises(FernbError, match="magic"):
-        tracker.retune(1, "magic", 0.0)
-    tracker.retune(0, "none", 1.0)
-    (person,) = tracker.update([at(0)], np.array([0.1 * HAPPY + 0.9 * SAD]), 0.1)
-    assert person.number == 1 and person.emotion is None
-    np.testing.assert_allclose(person.probs, [0.1, 0.9], rtol=1e-6)

@@ -14,12 +14,12 @@ from fernb.app import demo, samples
 from fernb.errors import VideoError
 from fernb.video import annotate as annotate_module
 from fernb.video import preprocess
-from fernb.video import reading as video_reading
 from fernb.video import stream as video_stream
 from fernb.video import table as video_table
 from fernb.video import writer as video_writer
 from fernb.video.annotate import annotate, contact_sheet
-from fernb.video.reading import Reading
+from fernb.video.following import FaceFollower
+from fernb.video.reading import FaceReader, Reading
 from fernb.video.stream import Frame, frames
 from fernb.video.table import Table
 from fernb.video.writer import VideoWriter
@@ -46,7 +46,8 @@ def test_every_frame_comes_with_its_time(clip):
     assert [frame.index for frame in seen] == list(range(30))
     np.testing.assert_allclose([frame.time_s for frame in seen], np.arange(30) / 10, atol=0.005)
     assert np.abs(seen[0].rgb.astype(int) - COLLINS).mean() < 12  # RGB, not BGR
-    assert video_stream.fps(clip) == 10
+    info = video_stream.video_info(clip)
+    assert info.fps == 10 and info.duration_s == pytest.approx(3)
 
 
 @pytest.mark.parametrize(("every", "indices"), [(0.5, [0, 5, 10, 15, 20, 25]), (1, [0, 10, 20]), (9, [0])])
@@ -79,12 +80,14 @@ def test_no_camera_offers_a_file():
 
 def test_the_table_has_a_row_for_each_face_and_for_none(clip, tmp_path):
     path = tmp_path / "emotions.csv"
-    stream = video_reading.read_faces(frames(clip, 0.5), fernb.Recogniser(), detector="haar")
+    stream = FaceReader(follower=FaceFollower(detector="haar")).read(frames(clip, 0.5))
+    path.write_text("an older table")
     with Table(path, LABELS) as table:
         for number, (frame, readings) in enumerate(stream):
             table.add(frame, readings)
-            half_way = pd.read_csv(path)  # a stop here would leave this
-            assert len(half_way) == number + 1
+            half_way = pd.read_csv(table.journal)  # a stop here would leave this
+            assert len(half_way) == number + 1 and path.read_text() == "an older table"
+    assert not table.journal.exists()
     rows = pd.read_csv(path)
     assert list(rows.columns) == video_table.columns(LABELS)
     assert rows["emotion"].isna().tolist() == [False, False, True, True, False, False]
@@ -140,9 +143,25 @@ def test_written_videos_play_in_a_browser(tmp_path):
         writer.add(COLLINS)
     probe = ["ffprobe", "-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0", tmp_path / "out.mp4"]
     assert subprocess.run(probe, capture_output=True, text=True).stdout.strip() == "h264"
-    (tmp_path / "bad.mp4").write_bytes(b"nothing")
-    with pytest.raises(VideoError, match="ffmpeg"):
-        video_writer.to_h264(tmp_path / "bad.mp4")
+
+
+def test_a_failing_ffmpeg_leaves_mpeg4_and_says_so(tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "ffmpeg").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bin" / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    video_writer.h264_works.cache_clear()
+    with VideoWriter(tmp_path / "out.mp4", 10, sound=tmp_path / "bin" / "ffmpeg") as writer:
+        writer.add(COLLINS)
+    video_writer.h264_works.cache_clear()
+    assert len(list(frames(tmp_path / "out.mp4"))) == 1
+    assert "MPEG-4" in writer.notes[0] and "silent" in writer.notes[1]
+
+
+def test_a_writer_without_a_frame_writes_no_file(tmp_path):
+    with VideoWriter(tmp_path / "out.mp4", 10):
+        pass
+    assert not list(tmp_path.iterdir())  # 0 bytes stood here
 
 
 def test_a_contact_sheet_has_room_for_all():
@@ -157,11 +176,17 @@ def test_a_contact_sheet_has_room_for_all():
 
 def test_preprocess_writes_one_crop_a_second(clip, tmp_path):
     (tmp_path / "image9.png").write_bytes(b"of an older, longer clip")
+    (tmp_path / "image_of_mum.png").write_bytes(b"of nobody's business")
     said = []
     written = preprocess.preprocess_video(clip, tmp_path, said.append)
     assert [path.name for path in written] == ["image0.png", "image2.png"]
     assert said == ["no face in second 1"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["image0.png", "image2.png", "input_video.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "image0.png",
+        "image2.png",
+        "image_of_mum.png",
+        "input_video.mp4",
+    ]
     assert cv2.imread(str(written[0]), cv2.IMREAD_UNCHANGED).shape == (48, 48)
 
 

@@ -14,10 +14,9 @@ from fernb.files import atomic_write
 from fernb.networks.recogniser import Recogniser
 from fernb.recognition import recognise
 from fernb.video.annotate import annotate, contact_sheet
-from fernb.video.reading import Reading, read_faces
-from fernb.video.stream import fps, frames
+from fernb.video.reading import FaceReader, Reading
+from fernb.video.stream import frames, video_info
 from fernb.video.table import Table
-from fernb.video.tracking import Tracker
 from fernb.video.writer import VideoWriter
 from fernb.vision.crop import crop_face
 from fernb.vision.images import read_image, write_image
@@ -61,9 +60,9 @@ def clip(out: Path, recogniser: Recogniser, say: Callable[[str], None]) -> list[
     paths = [out / name for name in names]
     kept: list[tuple[float, Reading, np.ndarray]] = []
     middles: dict[str, np.ndarray] = {}
-    rate = min(1 / EVERY, fps(source))
+    rate = min(1 / EVERY, video_info(source).fps)
     with Table(paths[0], recogniser.labels) as table, VideoWriter(paths[1], rate) as video:
-        for frame, readings in read_faces(frames(source, EVERY), recogniser, Tracker()):
+        for frame, readings in FaceReader(recogniser).read(frames(source, EVERY)):
             table.add(frame, readings)
             picture = annotate(frame.rgb, readings, recogniser.labels)
             video.add(picture)

@@ -2,13 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fernb.errors import VideoError
 from fernb.video.annotate import contact_sheet
-from fernb.video.stream import frames
+from fernb.video.stream import Frame, frames_at
+from fernb.video.table import read_table
 from fernb.vision.crop import cut_face
 from fernb.vision.detection import Detection
 from fernb.vision.images import to_grey, write_image
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -28,56 +33,49 @@ class Wanted:
     apart: float = 0.5
 
 
-def choose(table: Path, wanted: Wanted):
-    """Return the rows of a scan's table that are wanted, surest first, as a DataFrame.
+def choose(table: Path, wanted: Wanted) -> "pd.DataFrame":
+    """Return the rows of a scan's table that are wanted, surest first.
 
     Near-duplicates are thinned: of one person's faces within ``apart`` seconds only the surest
-    stays. Raises :class:`~fernb.errors.VideoError` for a table that no scan wrote.
+    stays. Raises :class:`~fernb.errors.DataError` for a table that no scan wrote.
     """
-    import pandas as pd
-
-    try:
-        rows = pd.read_csv(table)
-        seen = rows.dropna(subset="track")
-        fits = (seen["emotion"] == wanted.emotion) & (seen["confidence"] >= wanted.min_confidence)
-        fits &= seen["held"] >= wanted.repeat
-    except FileNotFoundError:
-        raise VideoError(f"there is no table at {table}; `fernb scan VIDEO` writes one.") from None
-    except (KeyError, ValueError, TypeError) as error:
-        raise VideoError(f"{table.name} is not a table that `fernb scan` wrote ({error}).") from error
+    rows = read_table(table)
+    seen = rows.dropna(subset="track")
+    fits = (seen["emotion"] == wanted.emotion) & (seen["confidence"] >= wanted.min_confidence)
+    fits &= seen["held"] >= wanted.repeat
     if wanted.person is not None:
         fits &= seen["track"] == wanted.person
     if wanted.only_faces is not None:
         fits &= seen.groupby("frame")["track"].transform("size") == wanted.only_faces
-    kept = []
+    kept: dict[float, list[float]] = {}
+    chosen = []
     for row in seen[fits].sort_values("confidence", ascending=False).itertuples():
-        if all(row.track != other.track or abs(row.time_s - other.time_s) >= wanted.apart for other in kept):
-            kept.append(row)
-    return seen.loc[[row.Index for row in kept]]
+        times = kept.setdefault(row.track, [])
+        if all(abs(row.time_s - other) >= wanted.apart for other in times):
+            times.append(row.time_s)
+            chosen.append(row.Index)
+    return seen.loc[chosen]
 
 
 def extract(video: Path, table: Path, wanted: Wanted, out: Path) -> list[Path]:
     """Write the wanted faces as PNG, ranked by confidence, and a contact sheet; return the paths.
 
-    Names tell rank, emotion, frame, time and person. Raises :class:`~fernb.errors.VideoError`
-    where no face is wanted, or where video and table do not belong together.
+    Names tell rank, emotion, frame, time and person. Only the frames that hold one are turned into
+    images. Raises :class:`~fernb.errors.VideoError` where no face is wanted, or where video and
+    table do not belong together, :class:`~fernb.errors.DataError` for a table that no scan wrote.
     """
     rows = choose(table, wanted)
     if not len(rows):
         raise VideoError(
             f"no face in {table.name} is {wanted.emotion} as asked for; ask for less confidence or repeats."
         )
-    ranked = {(int(row.frame), int(row.track)): (rank, row) for rank, row in enumerate(rows.itertuples(), 1)}
-    wanted_frames = {frame for frame, _ in ranked}
+    ranked: dict[int, list[tuple[int, Any]]] = {}
+    for rank, row in enumerate(rows.itertuples(), 1):
+        ranked.setdefault(int(row.frame), []).append((rank, row))
     faces = {}
-    for frame in frames(video):
-        if frame.index in wanted_frames:
-            for key, (rank, row) in ranked.items():
-                if key[0] == frame.index:
-                    box = Detection(int(row.x), int(row.y), int(row.w), int(row.h), row.detector_score)
-                    faces[rank] = cut_face(frame.rgb, box), row
-    if len(faces) != len(ranked):
-        raise VideoError(f"{table.name} names frames that {video.name} does not have; scan that video again.")
+    for frame in frames_at(video, {index: own[0][1].time_s for index, own in ranked.items()}):
+        for rank, row in ranked[frame.index]:
+            faces[rank] = cut_face(frame.rgb, _box(row, frame, table)), row
     paths = []
     for rank, (face, row) in sorted(faces.items()):
         name = f"{rank:03d}_{wanted.emotion}_frame{int(row.frame):06d}_{row.time_s:.2f}s_person{int(row.track)}.png"
@@ -87,3 +85,14 @@ def extract(video: Path, table: Path, wanted: Wanted, out: Path) -> list[Path]:
     sheet = contact_sheet([to_grey(face) for _, (face, _) in sorted(faces.items())], captions)
     write_image(out / "contact_sheet.png", sheet)
     return [*paths, out / "contact_sheet.png"]
+
+
+def _box(row: Any, frame: Frame, table: Path) -> Detection:
+    box = Detection(int(row.x), int(row.y), int(row.w), int(row.h), float(row.detector_score))
+    height, width = frame.rgb.shape[:2]
+    if box.x >= width or box.y >= height or box.x + box.w <= 0 or box.y + box.h <= 0 or box.w > 2 * width:
+        raise VideoError(
+            f"{table.name}, frame {frame.index}: the face's box {box.box} is not in an image of {width}x{height}"
+            " pixels; give the video of this table."
+        )
+    return box

@@ -1,30 +1,34 @@
-"""Frames in, readings out: videos and cameras, the table of emotions, annotated copies.
+"""Frames in, readings out: find and follow the faces, ask the network, make its answers steady.
 
-Memory stays constant however long the video is: frames and readings are passed on one by one.
-Taught in notebook 05.
+Memory stays constant however long the video is: frames and readings are passed on one by one, and
+what is kept of a person is forgotten with the person. Taught in notebook 05.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fernb.config import FACE_SIDE
+from fernb import config
 from fernb.networks.recogniser import Recogniser
+from fernb.recognition import recognise_faces
 from fernb.video.fatigue import Fatigue, FatigueMeter
+from fernb.video.following import FaceFollower
+from fernb.video.smoothing import LabelStabiliser, Smoother, SteadyOptions, smoother
 from fernb.video.stream import Frame
-from fernb.video.tracking import Person, Tracker
-from fernb.vision.crop import crop_face
-from fernb.vision.detection import Detection, eyes_closed, find_faces
+from fernb.video.tracking import Track
+from fernb.vision.detection import Detection, eyes_closed
 
 UNSURE = "unsure"
+MAX_WAITING = 24  # frames that wait until it is known who in them is a person
 
 
 @dataclass(frozen=True)
 class Reading:
     """One person in one frame: who, where, the probabilities ``(k,)`` raw and smoothed, and what is shown.
 
-    ``emotion`` is an index into the labels, or None while unsure; ``held`` is the number of
+    ``emotion`` is an index into the labels, or None while unsure; ``frames_held`` is the number of
     analysed frames for which it has been the same. ``fatigue`` is None where nobody asked.
     """
 
@@ -33,64 +37,122 @@ class Reading:
     probs: np.ndarray
     smoothed: np.ndarray
     emotion: int | None
-    held: int = 1
+    frames_held: int = 1
     fatigue: Fatigue | None = None
 
     def shown(self, labels: Sequence[str]) -> tuple[str, float]:
-        """Return the shown emotion's name, ``unsure`` for None, and its smoothed probability."""
+        """Return the shown emotion's name and its smoothed probability; ``unsure`` and the best one's for None."""
         if self.emotion is None:
             return UNSURE, float(self.smoothed.max())
         return labels[self.emotion], float(self.smoothed[self.emotion])
+
+    def best(self, labels: Sequence[str]) -> str:
+        """Return the name of the emotion that is the most probable by now, shown or not."""
+        return labels[int(self.smoothed.argmax())]
+
+
+@dataclass
+class _Person:
+    """All that is kept of one person besides place and number."""
+
+    smooth: Smoother
+    show: LabelStabiliser
+    meter: FatigueMeter
 
 
 class FaceReader:
     """Finds and names the faces of one frame after the other; it keeps who is who.
 
-    ``tracker`` decides about smoothing; with ``eyes`` each face's eyes are looked for, with
-    ``fatigue`` each person's closed eyes are counted. One reader serves one source.
+    ``recogniser`` defaults to the network for video (:func:`video_recogniser`), ``steady`` says how
+    answers are made steady, ``follower`` how faces are found; with ``fatigue`` each person's closed
+    eyes are counted. Commands, demo and widgets all read through this class and its defaults, so
+    that they give one answer for one frame. One reader serves one source.
     """
 
     def __init__(
         self,
-        recogniser: Recogniser,
-        tracker: Tracker | None = None,
-        detector: str = "auto",
-        eyes: bool = False,
+        recogniser: Recogniser | None = None,
+        steady: SteadyOptions | None = None,
+        *,
+        follower: FaceFollower | None = None,
         fatigue: bool = False,
     ):
-        self.recogniser, self.tracker = recogniser, tracker or Tracker()
-        self.detector, self.eyes, self.fatigue = detector, eyes, fatigue
-        self._meters: dict[int, FatigueMeter] = {}
+        self.recogniser = recogniser or video_recogniser()
+        self.steady, self.follower, self.fatigue = steady or SteadyOptions(), follower or FaceFollower(), fatigue
+        self._people: dict[int, _Person] = {}  # by the identity of their tracks
+
+    @property
+    def confidence_threshold(self) -> float:
+        """The probability below which nothing is named."""
+        given = self.steady.confidence_threshold
+        return getattr(self.recogniser, "confidence_threshold", 0.0) if given is None else given
+
+    def retune(self, steady: SteadyOptions) -> None:
+        """Change the smoothing from the next frame on; people keep their numbers."""
+        self.steady = steady
+        for person in self._people.values():
+            person.smooth = smoother(steady.smoothing, steady.seconds)
+            person.show.min_frames, person.show.confidence_threshold = steady.min_frames, self.confidence_threshold
 
     def __call__(self, frame: Frame) -> list[Reading]:
-        """Return a reading for each face, largest first; an empty list where there is none."""
-        faces = find_faces(frame.rgb, self.detector, eyes=self.eyes)
-        crops = np.array([crop_face(frame.rgb, face) for face in faces], np.uint8).reshape(-1, FACE_SIDE, FACE_SIDE)
-        probs = self.recogniser.predict(crops)
-        people = self.tracker.update(faces, probs, frame.time_s)
+        """Return a reading for each person in a frame, largest first; an empty list where there is none.
+
+        Who was seen too briefly to be told from a false alarm is left out; :meth:`read` waits for that.
+        """
+        return _of_people(self._read(frame))
+
+    def read(self, stream: Iterable[Frame]) -> Iterator[tuple[Frame, list[Reading] | None]]:
+        """Yield each frame with its readings, once it is sure who in it is a person; None for frames not due.
+
+        The readings of a person begin with the first detection, and who turns out to be nobody has
+        none. At most 24 frames wait.
+        """
+        waiting: deque[tuple[Frame, list[tuple[Track, Reading]] | None]] = deque()
+        for frame in stream:
+            waiting.append((frame, self._read(frame) if frame.due else None))
+            while waiting and (len(waiting) > MAX_WAITING or not self._undecided(waiting[0][1])):
+                yield _decided(*waiting.popleft())
+        self.follower.tracker.settle()
+        while waiting:
+            yield _decided(*waiting.popleft())
+
+    def _undecided(self, found: list[tuple[Track, Reading]] | None) -> bool:
+        alive = self.follower.tracker.tracks
+        return any(track.number is None and track in alive for track, _ in found or ())
+
+    def _read(self, frame: Frame) -> list[tuple[Track, Reading]]:
+        tracks = self.follower(frame)
+        faces = [track.steady for track in tracks]
+        named = recognise_faces(frame.rgb, faces, self.recogniser) if faces else []
+        kept = {id(track) for track in self.follower.tracker.tracks}
+        self._people = {key: person for key, person in self._people.items() if key in kept}
         return [
-            Reading(
-                person.number, face, row, person.probs, person.emotion, person.held, self._fatigue(frame, face, person)
-            )
-            for face, row, person in zip(faces, probs, people, strict=True)
+            # 8-bit networks round each probability, so that their sum is a little off
+            (track, self._reading(frame, track, face.detection, face.probabilities / face.probabilities.sum()))
+            for track, face in zip(tracks, named, strict=True)
         ]
 
-    def _fatigue(self, frame: Frame, face: Detection, person: Person) -> Fatigue | None:
-        if not self.fatigue:
-            return None
-        meter = self._meters.setdefault(person.number, FatigueMeter())
-        return meter.update(frame.time_s, eyes_closed(frame.rgb, face))
+    def _reading(self, frame: Frame, track: Track, face: Detection, probs: np.ndarray) -> Reading:
+        person = self._people.get(id(track))
+        if person is None:
+            smooth = smoother(self.steady.smoothing, self.steady.seconds)
+            show = LabelStabiliser(self.steady.min_frames, self.confidence_threshold)
+            person = self._people[id(track)] = _Person(smooth, show, FatigueMeter())
+        smoothed = person.smooth(probs, frame.time_s)
+        emotion = person.show(smoothed)
+        tired = person.meter.update(frame.time_s, eyes_closed(frame.rgb, face)) if self.fatigue else None
+        return Reading(track.number or 0, face, probs, smoothed, emotion, person.show.frames_held, tired)
 
 
-def read_faces(
-    stream: Iterable[Frame],
-    recogniser: Recogniser,
-    tracker: Tracker | None = None,
-    detector: str = "auto",
-    eyes: bool = False,
-    fatigue: bool = False,
-) -> Iterator[tuple[Frame, list[Reading]]]:
-    """Find and name the faces of each frame with one :class:`FaceReader`."""
-    reader = FaceReader(recogniser, tracker, detector, eyes, fatigue)
-    for frame in stream:
-        yield frame, reader(frame)
+def video_recogniser() -> Recogniser:
+    """Return the committed network in 8-bit numbers, three times as fast; in 32-bit ones where that is missing."""
+    quick = config.DEFAULT_MODEL.with_name(f"{config.DEFAULT_MODEL.stem}_int8.tflite")
+    return Recogniser(quick if quick.is_file() else None)
+
+
+def _decided(frame: Frame, found: list[tuple[Track, Reading]] | None) -> tuple[Frame, list[Reading] | None]:
+    return frame, None if found is None else _of_people(found)
+
+
+def _of_people(found: list[tuple[Track, Reading]]) -> list[Reading]:
+    return [replace(reading, track=track.number) for track, reading in found if track.number is not None]

@@ -1,6 +1,8 @@
 """Scan a video: the table of emotions, an annotated copy, a timeline for each person. Taught in notebook 05."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +10,13 @@ from fernb.errors import FernbError
 from fernb.files import atomic_write
 from fernb.video.annotate import annotate
 from fernb.video.reading import FaceReader
-from fernb.video.stream import duration, fps, frames
+from fernb.video.stream import Frame, VideoInfo, open_frames, prefetch
 from fernb.video.table import Table, write_counts
 from fernb.video.writer import VideoWriter
+from fernb.vision.images import write_image
 
-MAX_PEOPLE = 6  # timelines in one picture
+MAX_PEOPLE = 6  # timelines in one image
+MIN_IN_VIEW_S = 0.5  # seconds; who was there for less has no timeline
 ENDS = {"csv": ".csv", "video": "_annotated.mp4", "plot": "_timeline.png", "wide": "_counts.csv"}
 
 
@@ -35,64 +39,143 @@ def sampling(text: str) -> Sampling:
     raise FernbError(f"cannot sample every {text!r}; write seconds as 0.5s, or a number of frames as 5.")
 
 
+def distinct(sources: Iterable[Path]) -> None:
+    """Raise :class:`~fernb.errors.FernbError` where two sources would write the same files."""
+    by_stem: dict[str, Path] = {}
+    for source in sources:
+        other = by_stem.setdefault(_stem(source), source)
+        if other is not source:
+            raise FernbError(f"{other} and {source} would write the same files; scan them with different --out.")
+
+
+def _stem(source: Path) -> str:
+    return source.resolve().name if source.is_dir() else source.stem
+
+
+def outputs(source: Path, out: Path, kinds: tuple[str, ...], *, image: bool = False) -> dict[str, Path]:
+    """Return which file of ``out`` each kind of a scan's output goes into.
+
+    Raises :class:`~fernb.errors.FernbError` where one of them is the source itself.
+    """
+    ends = {**ENDS, "video": "_annotated.png"} if image else ENDS
+    made = {kind: out / f"{_stem(source)}{end}" for kind, end in ends.items() if kind == "csv" or kind in kinds}
+    for path in made.values():
+        if path.resolve() == source.resolve():
+            raise FernbError(f"{path} is the video itself; choose another folder with --out.")
+    return made
+
+
 def scan(
     source: Path,
     out: Path,
     reader: FaceReader,
     every: Sampling | None = None,
     kinds: tuple[str, ...] = ("csv", "video", "plot"),
+    *,
     progress: Callable[[float, float], None] | None = None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> list[Path]:
-    """Analyse a video, or a folder of pictures, and write what ``kinds`` asks for into ``out``; return the paths.
+    """Analyse a video, an image or a folder of images; write what ``kinds`` asks for into ``out``; return the paths.
 
-    ``csv`` is the table of :func:`fernb.video.table.columns`, always written, row by row, so that a
-    stop half-way leaves what was read; the others are made beside it. ``video`` is an annotated
-    copy at the source's speed and with its sound, ``plot`` a timeline for each person, ``wide``
-    the counts of :func:`write_counts`. ``progress`` is called with the seconds done and the
-    source's length. Raises :class:`~fernb.errors.VideoError` for a source that cannot be read.
+    ``csv`` is the table of :func:`fernb.video.table.columns`, always written; a stop half-way leaves
+    its journal (:class:`fernb.video.table.Table`). ``video`` is an annotated copy at the source's
+    speed and with its sound; frames that are not analysed are in it with the last boxes. Of an image
+    it is an image. ``plot`` is a timeline for each person, ``wide`` the counts of
+    :func:`fernb.video.table.write_counts`. ``progress`` is called with the seconds done and the
+    source's length, ``log`` with a sentence for all that did not go as it should.
+
+    Raises :class:`~fernb.errors.VideoError` for a source that cannot be read, and
+    :class:`~fernb.errors.FernbError` where an output would overwrite it.
     """
     every, labels = every or Sampling(), reader.recogniser.labels
-    length = duration(source)  # fails before anything is written
-    made = {kind: out / f"{source.stem}{end}" for kind, end in ENDS.items()}
-    stream = ((frame, reader(frame)) for frame in frames(source, every.seconds, every.step))
-    if "video" in kinds:
-        stream = _annotated(stream, made["video"], source, labels)
-    with Table(made["csv"], labels) as table:
-        for frame, readings in stream:
-            table.add(frame, readings)
+    with ExitStack() as stack:
+        wants = {"every": every.seconds, "step": every.step, "keep_all": "video" in kinds}
+        stream = stack.enter_context(open_frames(source, **wants))
+        image = stream.info.still and not source.is_dir()
+        made = outputs(source, out, kinds, image=image)
+        table = stack.enter_context(Table(made["csv"], labels))
+        read = reader.read(stack.enter_context(closing(prefetch(stream))))
+        if "video" in kinds:
+            read = _annotated(read, made["video"], source, stream.info, labels, log)
+        last_s = 0.0
+        for frame, readings in read:
+            last_s = frame.time_s
+            if readings is not None:
+                table.add(frame, readings)
             if progress:
-                progress(frame.time_s, length)
-    if "plot" in kinds:
+                progress(frame.time_s, stream.info.duration_s)
+    if missing := _missing(last_s, stream.info, every):
+        log(f"{source.name} ends at {last_s:.1f} s, {missing:.1f} s before its header says; it is cut off.")
+    if "plot" in made:
         write_timelines(made["csv"], made["plot"], labels)
-    if "wide" in kinds:
+    if "wide" in made:
         write_counts(made["csv"], made["wide"], labels)
-    return [path for kind, path in made.items() if kind == "csv" or (kind in kinds and path.exists())]
+    return [path for path in made.values() if path.exists()]
 
 
-def _annotated(stream, path: Path, source: Path, labels: tuple[str, ...]):
-    """Pass the stream on and write its annotated copy, at the speed and with the sound of the source."""
-    with VideoWriter(path, fps(source), sound=source if source.is_file() else None) as writer:
-        for frame, readings in stream:
-            writer.add_at(annotate(frame.rgb, readings, labels), frame.time_s)
+def _missing(last_s: float, info: VideoInfo, every: Sampling) -> float:
+    """Return how many seconds a file lacks of what its header promises; 0 where that may be rounding."""
+    missing = info.duration_s - last_s - max(every.seconds, every.step / info.fps)
+    return 0.0 if info.still or missing < max(1.0, 0.02 * info.duration_s) else missing
+
+
+def _annotated(read, path: Path, source: Path, info: VideoInfo, labels: tuple[str, ...], log) -> Iterator:
+    """Pass frames and readings on and write their annotated copy, at the speed and with the sound of the source."""
+    if info.still and not source.is_dir():
+        for frame, readings in read:
+            write_image(path, annotate(frame.rgb, readings or [], labels))
             yield frame, readings
-        writer.fill(duration(source))
+        return
+    held: list = []
+    with VideoWriter(path, info.fps, sound=None if info.still else source) as writer:
+        frame: Frame | None = None
+        for frame, readings in read:
+            held = held if readings is None else readings
+            writer.add_at(annotate(frame.rgb, held, labels), frame.time_s)
+            yield frame, readings
+    for note in writer.notes:
+        log(note)
 
 
 def write_timelines(table: Path, path: Path, labels: tuple[str, ...]) -> None:
-    """Draw the smoothed probabilities of the people who are longest in view; nothing where nobody is."""
+    """Draw the smoothed probabilities of the people who are longest in view; nothing where nobody is.
+
+    All timelines share one time axis; a strip above each tells the emotion that was shown. Who was
+    in view for less than half a second is left out.
+    """
     import pandas as pd
     from matplotlib.figure import Figure
 
     from fernb import plots
 
     rows = pd.read_csv(table).dropna(subset="track")
-    people = rows["track"].value_counts().index[:MAX_PEOPLE]
-    if not len(people):
+    groups = {person: own for person, own in rows.groupby("track") if _in_view(own["time_s"]) >= MIN_IN_VIEW_S}
+    people = sorted(sorted(groups, key=lambda person: -len(groups[person]))[:MAX_PEOPLE])
+    if not people:
         return
     figure = Figure(figsize=(10, 3.2 * len(people)), dpi=plots.DPI, layout="constrained")
-    for ax, person in zip(figure.subplots(len(people), squeeze=False)[:, 0], people, strict=True):
-        own = rows[rows["track"] == person]
-        probs = own[[f"smoothed_{name}" for name in labels]].to_numpy()
-        plots.timeline(own["time_s"].to_numpy(), probs, classes=labels, title=f"person {int(person)}", ax=ax)
+    axes = figure.subplots(len(people), sharex=True, squeeze=False)[:, 0]
+    for ax, person in zip(axes, people, strict=True):
+        own = groups[person]
+        times, probs = own["time_s"].to_numpy(), own[[f"smoothed_{name}" for name in labels]].to_numpy()
+        shown = spans(times, own["emotion"].tolist())
+        plots.timeline(times, probs, classes=labels, shown=shown, title=f"person {int(person)}", ax=ax)
+    shortest = [groups[person]["time_s"] for person in people]
+    axes[0].set_xlim(min(times.min() for times in shortest), max(times.max() for times in shortest))
     with atomic_write(path) as temporary:
         figure.savefig(temporary)
+
+
+def _in_view(times) -> float:
+    """Return the seconds from the first to the last of ``times``."""
+    return float(times.max() - times.min())
+
+
+def spans(times, names: list[str]) -> list[tuple[float, float, str]]:
+    """Return runs of one name as ``(start, end, name)``; a run ends where the next one begins."""
+    runs, at = [], 0
+    for name, group in itertools.groupby(names):
+        length = len(list(group))
+        runs.append((float(times[at]), float(times[min(at + length, len(times) - 1)]), name))
+        at += length
+    return runs

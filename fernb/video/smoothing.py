@@ -8,24 +8,35 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from fernb.errors import FernbError
 
+HYSTERESIS = 0.85  # a shown emotion stays until its probability falls below this share of the threshold
 
-class Raw:
-    """No smoothing."""
+
+class Smoother(Protocol):
+    """One person's probabilities over time."""
+
+    def __call__(self, probs: np.ndarray, time_s: float) -> np.ndarray:
+        """Return the smoothed probabilities ``(k,)`` after seeing ``probs`` ``(k,)`` at ``time_s`` seconds."""
+        ...
+
+
+class NoSmoothing:
+    """Each frame's probabilities as they are; ``seconds`` counts for nothing."""
 
     def __init__(self, seconds: float):
         pass
 
     def __call__(self, probs: np.ndarray, time_s: float) -> np.ndarray:
-        """Return the smoothed probabilities ``(k,)`` after seeing ``probs`` ``(k,)`` at ``time_s`` seconds."""
         return probs
 
 
-class RunningMean(Raw):
+class RunningMean:
     """The mean of the last ``seconds``."""
 
     def __init__(self, seconds: float):
@@ -39,7 +50,7 @@ class RunningMean(Raw):
         return np.mean([row for _, row in self._seen], axis=0, dtype=np.float32)
 
 
-class Exponential(Raw):
+class ExponentialSmoothing:
     """The exponential mean with time constant ``seconds``; frames count by the time between them."""
 
     def __init__(self, seconds: float):
@@ -48,13 +59,15 @@ class Exponential(Raw):
         self._time_s = 0.0
 
     def __call__(self, probs: np.ndarray, time_s: float) -> np.ndarray:
-        keep = 0.0 if self._mean is None or not self.seconds else math.exp((self._time_s - time_s) / self.seconds)
+        keep = (
+            0.0 if self._mean is None or not self.seconds else math.exp(-max(0.0, time_s - self._time_s) / self.seconds)
+        )
         self._mean = probs if not keep else (keep * self._mean + (1 - keep) * probs).astype(np.float32)
         self._time_s = time_s
         return self._mean
 
 
-class HiddenMarkov(Raw):
+class HiddenMarkov:
     """The forward filter of a hidden Markov model (Rabiner 1989): the emotion is hidden, the network's answer seen.
 
     An emotion is taken to last two seconds on average. Successive frames show nearly the same
@@ -72,7 +85,7 @@ class HiddenMarkov(Raw):
         if self._belief is None:
             self._belief = np.asarray(probs, np.float32)
         else:
-            passed = time_s - self._time_s
+            passed = max(0.0, time_s - self._time_s)
             stay = math.exp(-passed / self.LASTS)
             weight = min(1.0, passed / self.seconds) if self.seconds else 1.0
             expected = stay * self._belief + (1 - stay) / len(probs)
@@ -82,10 +95,11 @@ class HiddenMarkov(Raw):
         return self._belief
 
 
-SMOOTHERS = {"none": Raw, "mean": RunningMean, "exponential": Exponential, "hmm": HiddenMarkov}
+SMOOTHERS = {"none": NoSmoothing, "mean": RunningMean, "exponential": ExponentialSmoothing, "hmm": HiddenMarkov}
+"""The smoothers by the names that commands and widgets use."""
 
 
-def smoother(kind: str, seconds: float) -> Raw:
+def smoother(kind: str, seconds: float) -> Smoother:
     """Return a fresh smoother for one person; ``kind`` is a key of :data:`SMOOTHERS`.
 
     Raises :class:`~fernb.errors.FernbError` for another kind or for a time below 0.
@@ -97,30 +111,56 @@ def smoother(kind: str, seconds: float) -> Raw:
     return SMOOTHERS[kind](seconds)
 
 
-class LabelStabiliser:
-    """Shows an emotion only after it was the likeliest for ``hold`` frames, and sure enough.
+@dataclass(frozen=True)
+class SteadyOptions:
+    """How one person's answers are made steady: the defaults of every command and widget.
 
-    Frames whose best probability is below ``unsure_below`` count as "unsure", shown as None.
-    ``held`` is for how many frames the shown emotion has been shown.
+    ``smoothing`` is a key of :data:`SMOOTHERS`, over ``seconds``; an emotion is shown after it was
+    the likeliest for ``min_frames`` frames, and not where it is less probable than
+    ``confidence_threshold`` (None: what the network's own tests say). Raises
+    :class:`~fernb.errors.FernbError` for values that cannot be.
     """
 
-    def __init__(self, hold: int = 1, unsure_below: float = 0.0):
-        self.hold, self.unsure_below = hold, unsure_below
+    smoothing: str = "exponential"
+    seconds: float = 0.4
+    min_frames: int = 1
+    confidence_threshold: float | None = None
+
+    def __post_init__(self):
+        smoother(self.smoothing, self.seconds)
+        if self.min_frames < 1:
+            raise FernbError(f"an emotion must hold for 1 frame or more, not for {self.min_frames}.")
+        if self.confidence_threshold is not None and not 0 <= self.confidence_threshold <= 1:
+            raise FernbError(f"the confidence threshold is {self.confidence_threshold}; it must be 0 to 1.")
+
+
+class LabelStabiliser:
+    """Shows an emotion only after it was the likeliest for ``min_frames`` frames, and sure enough.
+
+    Frames whose best probability is below ``confidence_threshold`` count as "unsure", shown as
+    None; the emotion that is shown already stays down to :data:`HYSTERESIS` times the threshold,
+    so that a face near the threshold does not blink. ``frames_held`` is for how many frames the
+    shown emotion has been shown.
+    """
+
+    def __init__(self, min_frames: int = 1, confidence_threshold: float = 0.0):
+        self.min_frames, self.confidence_threshold = min_frames, confidence_threshold
         self.shown: int | None = None
-        self.held = 0
+        self.frames_held = 0
         self._candidate: int | None = None
         self._times = 0
 
     def __call__(self, probs: np.ndarray) -> int | None:
         """Return the index of the emotion to show after a frame with ``probs`` ``(k,)``; None: unsure."""
         best = int(probs.argmax())
-        now = best if probs[best] >= self.unsure_below else None
+        threshold = self.confidence_threshold * (HYSTERESIS if best == self.shown else 1)
+        now = best if probs[best] >= threshold else None
         self._times = self._times + 1 if now == self._candidate else 1
         self._candidate = now
-        if now != self.shown and self._times >= self.hold:
-            self.shown, self.held = now, self._times
+        if now != self.shown and self._times >= self.min_frames:
+            self.shown, self.frames_held = now, self._times
         else:
-            self.held += 1
+            self.frames_held += 1
         return self.shown
 
 
@@ -130,10 +170,10 @@ def smooth(times: Iterable[float], probs: np.ndarray, kind: str = "exponential",
     return np.array([step(row, time_s) for time_s, row in zip(times, probs, strict=True)], np.float32)
 
 
-def show(probs: np.ndarray, hold: int = 1, unsure_below: float = 0.0) -> list[int | None]:
+def show(probs: np.ndarray, min_frames: int = 1, confidence_threshold: float = 0.0) -> list[int | None]:
     """Return which emotion a :class:`LabelStabiliser` shows after each row of ``probs`` ``(n, k)``."""
-    repeater = LabelStabiliser(hold, unsure_below)
-    return [repeater(row) for row in probs]
+    stabiliser = LabelStabiliser(min_frames, confidence_threshold)
+    return [stabiliser(row) for row in probs]
 
 
 def flicker(times: Sequence[float], shown: Sequence) -> float:

@@ -1,54 +1,73 @@
-"""Who is who from frame to frame, and a steady answer for each person.
+"""Who is who from frame to frame, and who is nobody at all. Taught in notebook 05."""
 
-Taught in notebook 05.
-"""
-
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fernb.video.smoothing import LabelStabiliser, Raw, smoother
 from fernb.vision.detection import Detection
 
 MIN_DIOU = -0.25  # distance-IoU of two boxes of one size that lie about a box apart
-JITTER_TIME_S = 0.15  # seconds over which a detector's boxes are averaged for place and speed
 MIN_SIZE_RATIO = 0.5  # a face does not double or halve its side from one frame to the next
+JITTER_TIME_S = 0.15  # seconds over which a detector's boxes are averaged for place and speed
+MAX_LOST_S = 1.5  # seconds out of sight after which a person is forgotten
+MIN_HITS = 3  # detections that make a track a person
+MIN_SPAN_S = 0.25  # seconds from the first of them to the last: a reflection in one moment's frames is no person
+MAX_MISSES = 2  # looks in a row that do not find a track which is no person yet
 
 
-class Person(NamedTuple):
-    """Who a face belongs to: number, smoothed probabilities ``(k,)``, shown emotion, frames it has held.
+@dataclass(eq=False)
+class Track:
+    """A face over time: ``box`` (centre x, y, width, height in pixels) is steady, ``detection`` the last raw one.
 
-    ``emotion`` is an index into the labels, None while unsure.
+    ``number`` is the person's, from 1 on, and None until the track is confirmed; ``seen_s`` is the
+    time of the last detection, ``time_s`` that of ``box``.
     """
 
-    number: int
-    probs: np.ndarray
-    emotion: int | None
-    held: int
-
-
-@dataclass
-class _Track:
-    number: int
-    smooth: Raw
-    show: LabelStabiliser
-    box: np.ndarray  # centre x, centre y, width, height
+    detection: Detection
+    box: np.ndarray
+    first_s: float
     seen_s: float
+    time_s: float
+    number: int | None = None
+    hits: int = 0
+    looks: int = 0
+    misses: int = 0
     speed: np.ndarray = field(default_factory=lambda: np.zeros(2))  # pixels per second
 
-    def expected(self, time_s: float) -> np.ndarray:
-        """Return the box where the person should be by now, moving on as before."""
-        return np.concatenate([self.box[:2] + self.speed * (time_s - self.seen_s), self.box[2:]])
+    @property
+    def steady(self) -> Detection:
+        """The last detection, eyes and landmarks with it, moved to the steady box."""
+        (cx, cy, w, h), old = self.box, self.detection
+        x, y = round(float(cx - w / 2)), round(float(cy - h / 2))
+        dx, dy = x - old.x, y - old.y
+        eyes = None if old.eyes is None else tuple((ex + dx, ey + dy, ew, eh) for ex, ey, ew, eh in old.eyes)
+        landmarks = None if old.landmarks is None else old.landmarks + np.float32([dx, dy])
+        return replace(old, x=x, y=y, w=round(float(w)), h=round(float(h)), eyes=eyes, landmarks=landmarks)
 
-    def follow(self, box: np.ndarray, time_s: float) -> None:
+    def expected(self, time_s: float) -> np.ndarray:
+        """Return the box where the person should be by ``time_s``, moving on as before."""
+        return np.concatenate([self.box[:2] + self.speed * max(0.0, time_s - self.time_s), self.box[2:]])
+
+    def move(self, box: np.ndarray, time_s: float) -> None:
+        """Put the box where the image's own motion has carried it."""
+        passed = time_s - self.time_s
+        if passed > 0:
+            weight = 1 - np.exp(-passed / JITTER_TIME_S)
+            self.speed += weight * ((box - self.box)[:2] / passed - self.speed)
+        self.box, self.time_s = box, max(time_s, self.time_s)
+
+    def correct(self, face: Detection, time_s: float) -> None:
         """Correct place and speed by a detection: an alpha-beta filter (Benedict & Bordner 1962)."""
-        passed, expected = time_s - self.seen_s, self.expected(time_s)
+        passed = time_s - self.seen_s
         if passed > 0:
             alpha = 1 - np.exp(-passed / JITTER_TIME_S)
-            missed = box - expected
-            self.speed += alpha**2 / (2 - alpha) * missed[:2] / passed
-            self.box, self.seen_s = expected + alpha * missed, time_s
+            expected = self.expected(time_s)
+            missed = centred(face) - expected
+            if time_s > self.time_s:  # else the image's own motion has told the speed
+                self.speed += alpha**2 / (2 - alpha) * missed[:2] / passed
+            self.box = expected + alpha * missed
+        self.detection, self.seen_s, self.time_s = face, max(time_s, self.seen_s), max(time_s, self.time_s)
+        self.hits, self.looks, self.misses = self.hits + 1, self.looks + 1, 0
 
 
 class Tracker:
@@ -56,65 +75,74 @@ class Tracker:
 
     Each person's box is moved on with its speed; faces and people are then matched all at once
     by the Hungarian method (Kuhn 1955) on distance-IoU (Zheng et al. 2020), so that people who
-    cross or cover each other for a moment keep their numbers. A person who is out of sight for
-    longer than ``memory`` seconds is forgotten; who comes back later counts as new.
+    cross or cover each other for a moment keep their numbers. Pairs that are too far apart count
+    as no pair before they are matched, so that a stranger takes nobody's number. A person who is
+    out of sight for longer than ``max_lost_s`` seconds is forgotten; who comes back later is new.
 
-    Each person has a smoother of their own: ``kind`` of
-    :data:`fernb.video.smoothing.SMOOTHERS` over ``smoothing`` seconds. An emotion is shown after it
-    was the likeliest for ``hold`` frames, and not where its probability is below
-    ``unsure_below``. Raises :class:`~fernb.errors.FernbError` for an unknown ``kind``.
+    What was detected once may be a hand or a lamp. A track becomes a person after ``min_hits``
+    detections over at least 0.25 s (of fewer looks, where frames are far apart: after two), and is
+    dropped when two looks in a row do not find it before. With ``min_hits`` 1 all are people at once.
     """
 
-    def __init__(
-        self,
-        memory: float = 1.5,
-        smoothing: float = 0.4,
-        kind: str = "exponential",
-        hold: int = 1,
-        unsure_below: float = 0.0,
-    ):
-        smoother(kind, smoothing)  # a wrong kind is told at once, not at the first face
-        self.memory, self.smoothing, self.kind = memory, smoothing, kind
-        self.hold, self.unsure_below = hold, unsure_below
-        self._tracks: list[_Track] = []
+    def __init__(self, *, max_lost_s: float = MAX_LOST_S, min_hits: int = MIN_HITS):
+        self.max_lost_s, self.min_hits = max_lost_s, min_hits
+        self.tracks: list[Track] = []
         self._count = 0
+        self._looked_s: float | None = None
 
-    def retune(self, smoothing: float, kind: str, unsure_below: float) -> None:
-        """Change the smoothing from the next frame on; people keep their numbers. Raises as the class does."""
-        smoother(kind, smoothing)  # a wrong kind is told before anything changes
-        self.smoothing, self.kind, self.unsure_below = smoothing, kind, unsure_below
-        for track in self._tracks:
-            track.smooth, track.show.unsure_below = smoother(kind, smoothing), unsure_below
+    def update(self, faces: list[Detection], time_s: float) -> list[Track]:
+        """Return whose each of the ``faces`` found at ``time_s`` seconds is, in their order."""
+        if self._looked_s is not None and time_s - self._looked_s > self.max_lost_s:
+            self.settle()  # nobody could have been found a second time
+        self._looked_s = time_s
+        self.tracks = [track for track in self.tracks if time_s - track.seen_s <= self.max_lost_s]
+        chosen = self._match([centred(face) for face in faces], time_s)
+        for track in self.tracks:
+            if track not in chosen.values():
+                track.looks, track.misses = track.looks + 1, track.misses + 1
+        found = []
+        for i, face in enumerate(faces):
+            track = chosen.get(i) or self._new(face, time_s)
+            track.correct(face, time_s)
+            if track.number is None and self._is_person(track):
+                self._confirm(track)
+            found.append(track)
+        self.tracks = [track for track in self.tracks if track.number is not None or track.misses < MAX_MISSES]
+        return found
 
-    def update(self, faces: list[Detection], probs: np.ndarray, time_s: float) -> list[Person]:
-        """Return whose each face of the frame at ``time_s`` is; ``probs`` is ``(n, k)``."""
-        self._tracks = [track for track in self._tracks if time_s - track.seen_s <= self.memory]
-        boxes = [np.array([face.x + face.w / 2, face.y + face.h / 2, face.w, face.h]) for face in faces]
-        chosen = self._match(boxes, time_s)
-        people = []
-        for i, box in enumerate(boxes):
-            track = chosen.get(i) or self._new(box, time_s)
-            track.follow(box, time_s)
-            smoothed = track.smooth(probs[i], time_s)
-            emotion = track.show(smoothed)
-            people.append(Person(track.number, smoothed, emotion, track.show.held))
-        return people
+    def settle(self) -> None:
+        """Take the tracks for people that could not be looked for again: the source ends, or leaps in time."""
+        for track in self.tracks:
+            if track.number is None and not track.misses and track.hits == track.looks and track.hits < self.min_hits:
+                self._confirm(track)
 
-    def _match(self, boxes: list[np.ndarray], time_s: float) -> dict[int, _Track]:
+    def _is_person(self, track: Track) -> bool:
+        if self.min_hits <= 1:
+            return True
+        return track.hits >= min(self.min_hits, track.looks) and track.seen_s - track.first_s >= MIN_SPAN_S
+
+    def _confirm(self, track: Track) -> None:
+        self._count += 1
+        track.number = self._count
+
+    def _match(self, boxes: list[np.ndarray], time_s: float) -> dict[int, Track]:
         from scipy.optimize import linear_sum_assignment
 
-        if not boxes or not self._tracks:
+        if not boxes or not self.tracks:
             return {}
-        known = list(self._tracks)
-        scores = np.array([[distance_iou(box, track.expected(time_s)) for track in known] for box in boxes])
-        pairs = zip(*linear_sum_assignment(-scores), strict=True)
-        return {i: known[j] for i, j in pairs if scores[i, j] >= MIN_DIOU}
+        scores = np.array([[distance_iou(box, track.expected(time_s)) for track in self.tracks] for box in boxes])
+        # a pair that is none must weigh the same however far apart it is, or it pushes others into wrong pairs
+        pairs = zip(*linear_sum_assignment(-np.maximum(scores, MIN_DIOU)), strict=True)
+        return {i: self.tracks[j] for i, j in pairs if scores[i, j] > MIN_DIOU}
 
-    def _new(self, box: np.ndarray, time_s: float) -> _Track:
-        self._count += 1
-        show = LabelStabiliser(self.hold, self.unsure_below)
-        self._tracks.append(_Track(self._count, smoother(self.kind, self.smoothing), show, box, time_s))
-        return self._tracks[-1]
+    def _new(self, face: Detection, time_s: float) -> Track:
+        self.tracks.append(Track(face, centred(face), time_s, time_s, time_s))
+        return self.tracks[-1]
+
+
+def centred(face: Detection) -> np.ndarray:
+    """Return a detection's box as centre x, centre y, width, height: float ``(4,)``."""
+    return np.array([face.x + face.w / 2, face.y + face.h / 2, face.w, face.h], float)
 
 
 def distance_iou(a: np.ndarray, b: np.ndarray) -> float:

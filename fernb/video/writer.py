@@ -1,7 +1,9 @@
 """The only writer of MP4 files."""
 
+import functools
 import shutil
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -10,37 +12,50 @@ import numpy as np
 from fernb.errors import VideoError
 from fernb.files import atomic_write
 
+FFMPEG = ("ffmpeg", "-nostdin", "-y", "-loglevel", "error")  # else it reads the commands of a shell's loop
+H264 = ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-crf", "24")
+
 
 class VideoWriter:
     """Writes frames to an MP4; with ffmpeg as H.264, which browsers play, else as MPEG-4.
 
     ``sound`` names a video whose sound it takes over. Use it as a context manager; the file
-    appears when the block ends without an error.
+    appears when the block ends without an error, and none appears where no frame was added.
+    ``notes`` says afterwards what could not be done, a sentence each.
     """
 
     def __init__(self, path: Path, fps: float, sound: Path | None = None):
         self.path, self.fps, self.sound = Path(path), fps, sound
-        self._whole = atomic_write(self.path)
-        self._writer: cv2.VideoWriter | None = None
+        self.notes: list[str] = []
+        self._open_things = ExitStack()
         self._size = (0, 0)
+        self._sink: _Pipe | cv2.VideoWriter | None = None
         self._pending: np.ndarray | None = None
         self._waits = False
         self._written = 0
 
     def __enter__(self) -> "VideoWriter":
-        self._temporary = self._whole.__enter__()
         return self
 
     def add(self, rgb: np.ndarray) -> None:
         """Append a frame; one of another size than the first is fitted into that."""
-        if self._writer is None:
+        if self._sink is None:
+            self._temporary = self._open_things.enter_context(atomic_write(self.path))
             self._size = rgb.shape[1::-1]
-            fourcc = cv2.VideoWriter_fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._temporary), fourcc, self.fps, self._size)
-            if not self._writer.isOpened():
-                raise VideoError(f"OpenCV cannot write the video {self.path.name}.")
-        self._writer.write(cv2.cvtColor(_fitted(rgb, self._size), cv2.COLOR_RGB2BGR))
+            self._sink = self._open()
+            self._open_things.push(self._close)
+        self._sink.write(cv2.cvtColor(_fitted(rgb, self._size), cv2.COLOR_RGB2BGR))
         self._written += 1
+
+    def _open(self) -> "_Pipe | cv2.VideoWriter":
+        if h264_works():
+            return _Pipe(self._temporary, self._size, self.fps)
+        if shutil.which("ffmpeg"):
+            self.notes.append(f"ffmpeg has no working H.264, so {self.path.name} is MPEG-4; browsers may not play it.")
+        writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter_fourcc(*"mp4v"), self.fps, self._size)
+        if not writer.isOpened():
+            raise VideoError(f"OpenCV cannot write the video {self.path.name}.")
+        return writer
 
     def add_at(self, rgb: np.ndarray, time_s: float) -> None:
         """Append a frame that is shown from ``time_s`` on: the one before it is repeated until then."""
@@ -54,17 +69,80 @@ class VideoWriter:
             self._waits = False
 
     def __exit__(self, *error) -> None:
-        if self._waits:
-            self.add(self._pending)
-        if self._writer is not None:
-            self._writer.release()
-            if error[0] is None:
-                to_h264(self._temporary, self.sound)
-        self._whole.__exit__(*error)
+        with self._open_things:
+            if error[1] is not None:
+                raise error[1]
+            if self._waits:
+                self.add(self._pending)
+
+    def _close(self, failed: type | None, *_) -> None:
+        self._sink.release()
+        if failed is None and self.sound is not None and not add_sound(self._temporary, self.sound):
+            self.notes.append(f"the sound of {self.sound.name} could not be taken over; {self.path.name} is silent.")
+
+
+class _Pipe:
+    """One H.264 encoder that takes frames as they come."""
+
+    def __init__(self, path: Path, size: tuple[int, int], fps: float):
+        raw = ["-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{size[0]}x{size[1]}", "-r", str(fps), "-i", "pipe:0"]
+        even = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]
+        self.name = path.name
+        self._process = subprocess.Popen(
+            [*FFMPEG, *raw, *even, *H264, "-movflags", "+faststart", str(path.absolute())],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def write(self, bgr: np.ndarray) -> None:
+        """Encode a frame."""
+        try:
+            self._process.stdin.write(np.ascontiguousarray(bgr).data)
+        except OSError:
+            self._fail()
+
+    def release(self) -> None:
+        """End the file."""
+        try:
+            _, words = self._process.communicate()
+        except OSError:
+            words = b""
+            self._process.wait()
+        if self._process.returncode:
+            self._fail(words)
+
+    def _fail(self, words: bytes = b"") -> None:
+        self._process.kill()
+        said = (words or self._process.stderr.read()).decode(errors="replace").strip().splitlines()
+        self._process.wait()
+        raise VideoError(f"ffmpeg could not write the video: {said[-1] if said else 'it ended early'}.")
+
+
+@functools.cache
+def h264_works() -> bool:
+    """Say whether ffmpeg is there and can encode H.264: tried once, with one small frame."""
+    if not shutil.which("ffmpeg"):
+        return False
+    command = [*FFMPEG, "-f", "lavfi", "-i", "color=s=64x64:d=0.04", *H264, "-f", "null", "-"]
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def add_sound(path: Path, sound: Path) -> bool:
+    """Put the sound of the video ``sound``, if it has any, under ``path``; False, and no change, where that fails."""
+    if not shutil.which("ffmpeg"):
+        return False
+    try:
+        with atomic_write(path) as temporary:
+            command = [*FFMPEG, "-i", str(path.absolute()), "-i", str(sound.absolute()), "-map", "0:v", "-map", "1:a?"]
+            command += ["-c:v", "copy", "-c:a", "aac", "-movflags", "+faststart", str(temporary.absolute())]
+            subprocess.run(command, capture_output=True, check=True)
+    except subprocess.CalledProcessError:
+        return False
+    return True
 
 
 def _fitted(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Shrink or grow a picture into ``size`` (w, h), with grey bars where it has another shape."""
+    """Shrink or grow an image into ``size`` (w, h), with grey bars where it has another shape."""
     if rgb.shape[1::-1] == size:
         return rgb
     zoom = min(size[0] / rgb.shape[1], size[1] / rgb.shape[0])
@@ -73,21 +151,3 @@ def _fitted(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     top, left = (size[1] - inner.shape[0]) // 2, (size[0] - inner.shape[1]) // 2
     out[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
     return out
-
-
-def to_h264(path: Path, sound: Path | None = None) -> bool:
-    """Re-encode a video in place as H.264 for browsers, with the sound of the video ``sound`` if it has any.
-
-    Returns False, and changes nothing, where ffmpeg is not to be had.
-    """
-    if not shutil.which("ffmpeg"):
-        return False
-    with atomic_write(path) as temporary:
-        command = ["ffmpeg", "-y", "-loglevel", "error", "-i", str(path)]
-        if sound is not None:
-            command += ["-i", str(sound), "-map", "0:v", "-map", "1:a?", "-c:a", "aac"]
-        command += ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "26", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]
-        done = subprocess.run([*command, str(temporary)])
-        if done.returncode:
-            raise VideoError(f"ffmpeg could not re-encode {path.name}.")
-    return True

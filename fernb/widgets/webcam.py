@@ -21,8 +21,9 @@ from fernb.errors import FernbError, ImageError
 from fernb.labels import COLOURS
 from fernb.networks.recogniser import Recogniser
 from fernb.video.annotate import scaled
-from fernb.video.reading import FaceReader, Reading
-from fernb.video.smoothing import SMOOTHERS
+from fernb.video.following import FaceFollower
+from fernb.video.reading import FaceReader, Reading, video_recogniser
+from fernb.video.smoothing import SMOOTHERS, SteadyOptions
 from fernb.video.stream import Frame
 from fernb.video.table import columns, table_rows
 from fernb.video.tracking import Tracker
@@ -37,7 +38,7 @@ MAX_SIDE = 4096  # pixels; a small file can hold a picture that fills the memory
 WIDTH = 320  # pixels of the pictures that are read
 RECORDED = 60_000  # frames kept while recording: more than an hour
 SNAPSHOTS = 20
-MEMORY = 3.0  # seconds; a slow kernel answers once a second, and people must keep their numbers
+MAX_LOST_S = 3.0  # seconds; a slow kernel answers once a second, and people must keep their numbers
 NO_PICTURE = np.empty((0, 0, 3), np.uint8)
 _FOLDER = Path(__file__).parent
 
@@ -65,6 +66,10 @@ class Settings:
         flags = {name: bool(message.get(name)) for name in ("eyes", "record", "snapshot")}
         return cls(smoothing, str(message.get("kind")), unsure, **flags)
 
+    def steady(self) -> SteadyOptions:
+        """How answers are made steady. Raises :class:`~fernb.errors.FernbError` for an unknown kind."""
+        return SteadyOptions(self.kind, self.smoothing, confidence_threshold=self.unsure_below)
+
 
 class Webcam(anywidget.AnyWidget):
     """The camera of the browser, read live; show it as the last line of a cell.
@@ -89,7 +94,7 @@ class Webcam(anywidget.AnyWidget):
     width = traitlets.Int(WIDTH, min=160, max=1280).tag(sync=True)
 
     def __init__(self, recogniser: Recogniser | None = None, detector: str = "auto", width: int = WIDTH):
-        recogniser = recogniser or Recogniser()
+        recogniser = recogniser or video_recogniser()
         start = Settings(unsure_below=getattr(recogniser, "confidence_threshold", 0.0))
         super().__init__(
             labels=list(recogniser.labels),
@@ -101,8 +106,8 @@ class Webcam(anywidget.AnyWidget):
         self.snapshots: deque[tuple[Frame, list[Reading]]] = deque(maxlen=SNAPSHOTS)
         self._recorded: deque[tuple[Frame, list[Reading]]] = deque(maxlen=RECORDED)
         self._settings = start
-        tracker = Tracker(MEMORY, start.smoothing, start.kind, unsure_below=start.unsure_below)
-        self._reader = FaceReader(recogniser, tracker, detector)
+        follower = FaceFollower(Tracker(max_lost_s=MAX_LOST_S), detector=detector)
+        self._reader = FaceReader(recogniser, start.steady(), follower=follower)
         self._lock = threading.Lock()  # ipykernel answers messages from changing threads
         self._opened = time.monotonic()
         self._count = 0
@@ -170,7 +175,7 @@ class Webcam(anywidget.AnyWidget):
     def _retune(self, settings: Settings) -> None:
         old, self._reader.fatigue = self._settings, settings.eyes
         if (settings.smoothing, settings.kind, settings.unsure_below) != (old.smoothing, old.kind, old.unsure_below):
-            self._reader.tracker.retune(settings.smoothing, settings.kind, settings.unsure_below)
+            self._reader.retune(settings.steady())
         self._settings = settings
 
     def _read(self, rgb: np.ndarray) -> tuple[Frame, list[Reading]]:

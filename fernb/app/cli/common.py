@@ -133,27 +133,35 @@ def command_line() -> str:
 class Progress:
     """Says on stderr how far a video is, and how long it will still take: on one line of a terminal, else each minute.
 
-    ``done`` and ``total`` are seconds of the video.
+    ``done`` and ``total`` are seconds of the video. A context manager: after a stop it says what is left.
     """
 
     def __init__(self, name: str):
-        self.name, self.start = name, time.monotonic()
-        self.terminal, self.said = sys.stderr.isatty(), 0.0
+        self.name, self.start, self.done_s, self.said_s = name, time.monotonic(), 0.0, 0.0
+        self.terminal, self.on_line = sys.stderr.isatty(), False
+
+    def __enter__(self) -> "Progress":
+        return self
 
     def __call__(self, done: float, total: float) -> None:
-        spent = time.monotonic() - self.start
+        self.done_s, spent = done, time.monotonic() - self.start
+        if spent - self.said_s < (0.1 if self.terminal else 60):
+            return
+        self.said_s, self.on_line = spent, self.terminal
         left = spent * (total - done) / done if done and total else 0
         line = f"{self.name}: {done:.1f} of {total:.1f} s, {left:.0f} s left"
-        if self.terminal:
-            click.echo(f"\r{line}  ", err=True, nl=False)
-        elif spent // 60 > self.said:
-            self.said = spent // 60
-            click.echo(line, err=True)
+        click.echo(f"\r{line}  " if self.terminal else line, err=True, nl=not self.terminal)
 
-    def end(self) -> None:
-        """Begin a new line after the last words."""
-        if self.terminal:
+    def log(self, line: str) -> None:
+        """Say something on a line of its own."""
+        click.echo(("\n" if self.on_line else "") + line, err=True)
+        self.on_line = False
+
+    def __exit__(self, failed: type | None, *_) -> None:
+        if self.on_line:
             click.echo("", err=True)
+        if failed is not None and issubclass(failed, KeyboardInterrupt) and self.done_s:
+            click.echo(f"stopped {self.done_s:.1f} s into {self.name}; its table so far ends in .part.csv.", err=True)
 
 
 def short(path: Path) -> str:

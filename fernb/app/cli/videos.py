@@ -1,12 +1,16 @@
 """``fernb scan``, ``live``, ``extract`` and ``preprocess``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fernb import config
 from fernb.app.cli.choices import SMOOTHINGS, one_of
 from fernb.app.cli.common import PATH, Progress, command, short
+
+if TYPE_CHECKING:
+    from fernb.video.reading import FaceReader
 
 
 def reading_options(command):
@@ -31,6 +35,10 @@ def reading_options(command):
                 type=click.FloatRange(0, 1),
                 help="Name nothing that is less probable (default: by the network's tests).",
             ),
+            click.option(
+                "--eyes", type=click.IntRange(0, 2), help="Look for the eyes, and keep faces that show so many."
+            ),
+            click.option("--small-faces", is_flag=True, help="Look for faces further away too; slower."),
             click.option("--fatigue", is_flag=True, help="Watch for eyes that are closed long or often."),
             click.option("--model", type=PATH, help="A .tflite or .keras network (default: the committed one)."),
         )
@@ -39,15 +47,25 @@ def reading_options(command):
     return command
 
 
-def _reader(smoothing: str, over: float, hold: int, unsure_below: float | None, fatigue: bool, model: Path | None):
+def _reader(
+    *,
+    smoothing: str,
+    over: float,
+    hold: int,
+    unsure_below: float | None,
+    eyes: int | None,
+    small_faces: bool,
+    fatigue: bool,
+    model: Path | None,
+) -> "FaceReader":
     from fernb.networks.recogniser import Recogniser
+    from fernb.video.following import SEARCH_SIDE, SMALL_FACES_SIDE, FaceFollower
     from fernb.video.reading import FaceReader
-    from fernb.video.tracking import Tracker
+    from fernb.video.smoothing import SteadyOptions
 
-    recogniser = Recogniser(model)
-    least = recogniser.confidence_threshold if unsure_below is None else unsure_below
-    tracker = Tracker(smoothing=over, kind=smoothing, hold=hold, unsure_below=least)
-    return FaceReader(recogniser, tracker, eyes=True, fatigue=fatigue)
+    steady = SteadyOptions(smoothing, over, hold, unsure_below)
+    follower = FaceFollower(search_side=SMALL_FACES_SIDE if small_faces else SEARCH_SIDE, min_eyes=eyes)
+    return FaceReader(Recogniser(model) if model else None, steady, follower=follower, fatigue=fatigue)
 
 
 @command("scan", example="fernb scan film.mp4 --out out/film")
@@ -68,10 +86,11 @@ def scan(videos: tuple[Path, ...], out: Path | None, every: str, kinds: tuple[st
 
     chosen = video_scan.sampling(every)
     out, kinds = out or config.WORKSPACE / "out" / "scan", kinds or ("csv", "video", "plot")
+    video_scan.distinct(videos)
     for video in videos:
-        progress = Progress(video.name)
-        paths = video_scan.scan(video, out, _reader(**reading), chosen, kinds, progress)
-        progress.end()
+        with Progress(video.name) as progress:
+            reader = _reader(**reading)
+            paths = video_scan.scan(video, out, reader, chosen, kinds, progress=progress, log=progress.log)
         click.echo("\n".join(video_table.summary(paths[0])))
         click.echo("wrote " + ", ".join(map(short, paths)))
 
@@ -92,7 +111,7 @@ def live(
     if plot and not table:
         raise click.UsageError("--plot draws the table of --csv; give both.")
     number_or_path = int(source) if source.isdecimal() else Path(source)
-    watch(number_or_path, _reader(**reading), click.echo, seconds, table, film, plot)
+    watch(number_or_path, _reader(**reading), click.echo, seconds=seconds, table=table, film=film, plot=plot)
 
 
 @command("extract", example="fernb extract film.mp4 --emotion happy")
@@ -104,31 +123,36 @@ def live(
 @click.option("--person", type=int, default=None, help="Only this person's faces.")
 @click.option("--only-faces", type=click.IntRange(1), default=None, help="Only frames with so many faces.")
 @click.option("--out", type=PATH, default=None, help="Default: out/extract.")
-def extract(video: Path, table: Path | None, emotion: str, out: Path | None, **wishes) -> None:
+@reading_options
+def extract(video: Path, table: Path | None, emotion: str, out: Path | None, **options) -> None:
     """Cut the faces out of VIDEO that show an emotion, by the TABLE of a scan or by a new one."""
     from fernb.labels import emotion_name
-    from fernb.networks.recogniser import Recogniser
     from fernb.video import extract as video_extract
     from fernb.video import scan as video_scan
-    from fernb.video.reading import FaceReader
 
+    wishes = {name: options.pop(name) for name in ("repeat", "min_confidence", "person", "only_faces")}
     wanted = video_extract.Wanted(emotion_name(emotion), **wishes)
     out = out or config.WORKSPACE / "out" / "extract"
     if table is None:
-        progress = Progress(video.name)
-        table = video_scan.scan(video, out, FaceReader(Recogniser()), kinds=("csv",), progress=progress)[0]
-        progress.end()
+        with Progress(video.name) as progress:
+            reader = _reader(**options)
+            table = video_scan.scan(video, out, reader, kinds=("csv",), progress=progress, log=progress.log)[0]
     paths = video_extract.extract(video, table, wanted, out)
     click.echo(f"wrote {len(paths) - 1} faces and a contact sheet into {short(out)}")
 
 
 @command("preprocess", example="fernb preprocess film.mp4")
-@click.argument("video", type=PATH)
+@click.argument("video", type=PATH, required=False)
+@click.option("--source", help="Instead of VIDEO: a camera's number, or a video.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=None, help="Stop after so many seconds.")
 @click.option("--out", type=PATH, default=None, help="Default: results/preprocessing_test.")
-def preprocess(video: Path, out: Path | None) -> None:
-    """Cut one 48x48 grey face a second out of VIDEO, as a network sees it."""
+def preprocess(video: Path | None, source: str | None, seconds: float | None, out: Path | None) -> None:
+    """Cut one 48x48 grey face a second out of VIDEO, or a camera, as a network sees it."""
     from fernb.video.preprocess import preprocess_video
 
+    if (video is None) == (source is None):
+        raise click.UsageError("give either a VIDEO or --source.")
+    chosen = video if source is None else int(source) if source.isdecimal() else Path(source)
     out = out or config.RESULTS / "preprocessing_test"
-    written = preprocess_video(video, out, click.echo)
+    written = preprocess_video(chosen, out, click.echo, seconds=seconds)
     click.echo(f"wrote {len(written)} faces and the clip into {short(out)}")
