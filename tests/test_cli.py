@@ -36,17 +36,17 @@ def few(monkeypatch):
     whole = fernb.load_faces("synthetic-easy")
     parts = [FaceSet(part.images[:49], part.labels[:49]) for part in whole.parts().values()]
     splits = make_splits(*parts, "a few drawn faces")
-    monkeypatch.setattr(data, "load_faces", lambda source="auto": splits)
+    monkeypatch.setattr(data, "load_faces", lambda source="auto", **_: splits)
     return splits
 
 
 def test_predict_starts_with_the_accuracy(few):
     lines = run("predict").stdout.splitlines()
-    assert re.fullmatch(r"Accuracy on test set: \d+%", lines[0])
+    assert re.fullmatch(r"Accuracy on test set: \d+\.\d%", lines[0])
     assert "Wilson" in lines[1] and any(line.startswith("disgust") for line in lines)
     assert any("de-duplicated" in line for line in lines) and "my_own_model.tflite" in lines[-1]
     report = json.loads(run("predict", "--json").stdout)
-    assert report["n"] == 49 and f"{report['accuracy']:.0%}" in lines[0]
+    assert report["n"] == 49 and f"{report['accuracy']:.1%}" in lines[0]
 
 
 def test_predict_pictures():

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 import click
 
@@ -29,15 +30,15 @@ EXTRAS = {
 class Sentence(click.ClickException):
     """An error that the user can mend, on one line of stderr; exit code 1."""
 
-    def show(self, file=None) -> None:
+    def show(self, file: IO[str] | None = None) -> None:
         click.echo(f"fernb: {self.message}", err=True)
 
 
 class Command(click.Command):
     """A command with an ``example``, which its own help and that of its group show."""
 
-    def __init__(self, *args, example: str, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, name: str | None, *, example: str, **settings: Any):
+        super().__init__(name, **settings)
         self.example = example
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -48,8 +49,8 @@ class Command(click.Command):
 class Group(click.Group):
     """Says errors that the user can mend in one sentence, and lists commands in sections with an example each."""
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, name: str | None = None, **settings: Any):
+        super().__init__(name, **settings)
         self.sections: dict[str, list[str]] = {}
 
     def add_section(self, title: str, *commands: click.Command) -> None:
@@ -65,7 +66,7 @@ class Group(click.Group):
                     for entry in _entries(self.commands[name], formatter.width):
                         formatter.write(textwrap.indent(entry, " " * formatter.current_indent) + "\n")
 
-    def invoke(self, ctx: click.Context):
+    def invoke(self, ctx: click.Context) -> Any:
         with errors_as_sentences():
             return super().invoke(ctx)
 
@@ -111,7 +112,7 @@ def errors_as_sentences() -> Iterator[None]:
         raise Sentence(_about(error)) from error
     except click.UsageError as error:
         if error.message and not error.message.endswith((".", "?")):
-            error.message += "."
+            object.__setattr__(error, "message", f"{error.message}.")
         raise
 
 
@@ -130,17 +131,29 @@ def command_line() -> str:
 
 
 class Progress:
-    """Says on one line of stderr how far a video is, and how long it will still take."""
+    """Says on stderr how far a video is, and how long it will still take: on one line of a terminal, else each minute.
+
+    ``done`` and ``total`` are seconds of the video.
+    """
 
     def __init__(self, name: str):
         self.name, self.start = name, time.monotonic()
+        self.terminal, self.said = sys.stderr.isatty(), 0.0
 
     def __call__(self, done: float, total: float) -> None:
-        left = (time.monotonic() - self.start) * (total - done) / done if done and total else 0
-        click.echo(f"\r{self.name}: {done:.1f} of {total:.1f} s, {left:.0f} s left  ", err=True, nl=False)
+        spent = time.monotonic() - self.start
+        left = spent * (total - done) / done if done and total else 0
+        line = f"{self.name}: {done:.1f} of {total:.1f} s, {left:.0f} s left"
+        if self.terminal:
+            click.echo(f"\r{line}  ", err=True, nl=False)
+        elif spent // 60 > self.said:
+            self.said = spent // 60
+            click.echo(line, err=True)
 
     def end(self) -> None:
-        click.echo("", err=True)
+        """Begin a new line after the last words."""
+        if self.terminal:
+            click.echo("", err=True)
 
 
 def short(path: Path) -> str:

@@ -21,7 +21,7 @@ def info(path: Path | None) -> None:
     from fernb.data.loading import HOW_TO_GET, load_faces
 
     source = path or config.data_source()
-    click.echo("\n".join(describe(load_faces(source or "synthetic"))))
+    click.echo("\n".join(describe(load_faces(source or "synthetic", for_test=True))))
     if source is None:
         click.echo(HOW_TO_GET)
 
@@ -39,7 +39,7 @@ def import_(path: Path, out: Path | None, votes: Path | None, skip_bad_rows: boo
         click.echo(f"\r{rows:,} rows", err=True, nl=False)
 
     try:
-        report = import_data(path, out, votes, skip_bad_rows, progress)
+        report = import_data(path, out, votes=votes, skip_bad_rows=skip_bad_rows, progress=progress)
     finally:
         click.echo("", err=True)
     click.echo("\n".join(report.lines()))

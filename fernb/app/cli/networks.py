@@ -92,12 +92,12 @@ def transfer(
     from fernb.networks.backbones import pretrained
     from fernb.transfer.comparison import Plan, compare
 
-    base = pretrained(backbone, cut, side, weights)
+    base = pretrained(backbone, cut, side=side, weights=weights)
     splits = load_faces(source)
     splits = voted(splits) if ferplus else splits
     run = config.RUNS / "transfer"
     how = {"command": command_line()}
     plan = Plan(tune_epochs=epochs, tune=not bottleneck_only, seed=seed)
     kept = run / f"{base.name}-{base.digest[:8]}-{splits.digest[:8]}"
-    compare(base, splits, kept, out or run, how, plan, resume, click.echo)
+    compare(base, splits, run=kept, out=out or run, how=how, plan=plan, resume=resume, log=click.echo)
     click.echo(f"wrote {short(out or run)}")

@@ -1,6 +1,7 @@
 """``fernb style``."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,7 +27,7 @@ from fernb.errors import FernbError
     "--features", type=one_of(FEATURES), default="auto", show_default=True, help="The network that sees style."
 )
 @click.option("--weights", type=PATH, default=None, help="The weight file of the features.")
-def style(content: Path, style: str, out: Path | None, features: str, weights: Path | None, **settings) -> None:
+def style(content: Path, style: str, out: Path | None, features: str, weights: Path | None, **settings: Any) -> None:
     """Paint the image CONTENT in the style of STYLE: a file, or strokes, mosaic, glass, woodcut, dots.
 
     Ctrl-C ends it early and keeps the picture so far.
@@ -37,17 +38,23 @@ def style(content: Path, style: str, out: Path | None, features: str, weights: P
     out = out or config.WORKSPACE / "out" / "style" / f"{content.stem}_{Path(style).stem}.png"
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):  # now, not after a minute of work
         raise FernbError(f"cannot write {out.name}: use a name that ends in .png or .jpg.")
-    pictures = read_image(content), style_image(style)
+    for source in (content, Path(style)):
+        if source.exists() and out.resolve() == source.resolve():
+            raise FernbError(f"{source} would be overwritten; give another --out.")
+    images = read_image(content), style_image(style)
     from fernb.style import transfer as style_transfer
     from fernb.style.features import load_features
+    from fernb.style.transfer import Step
+
+    style_transfer.check_settings(**{name: value for name, value in settings.items() if name != "keep_colour"})
 
     sees = load_features(features, weights)
     click.echo(f"features: {sees.about}")
 
-    def progress(step) -> None:
+    def progress(step: Step) -> None:
         click.echo(f"\rstep {step.number} of {step.steps}, loss {step.losses['total']:.3f}  ", err=True, nl=False)
 
-    result = style_transfer.transfer_style(*pictures, features=sees, progress=progress, **settings)
+    result = style_transfer.transfer_style(*images, features=sees, progress=progress, **settings)
     click.echo("", err=True)
     if result.stopped:
         click.echo(f"stopped after {len(result.history)} of {settings['steps']} steps")

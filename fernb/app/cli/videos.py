@@ -45,7 +45,7 @@ def _reader(smoothing: str, over: float, hold: int, unsure_below: float | None, 
     from fernb.video.tracking import Tracker
 
     recogniser = Recogniser(model)
-    least = recogniser.unsure_below if unsure_below is None else unsure_below
+    least = recogniser.confidence_threshold if unsure_below is None else unsure_below
     tracker = Tracker(smoothing=over, kind=smoothing, hold=hold, unsure_below=least)
     return FaceReader(recogniser, tracker, eyes=True, fatigue=fatigue)
 
