@@ -19,8 +19,8 @@ from fernb.data.ferplus import ferplus_splits
 from fernb.evaluation import evaluate
 from fernb.files import write_json
 from fernb.networks.storage import load_model
-from fernb.targets import class_weights, vote_targets
 from fernb.training import as_input
+from fernb.training.targets import class_weights, vote_targets
 
 RARE = ("contempt", "disgust", "fear")
 SEEDS, EPOCHS = 3, 20

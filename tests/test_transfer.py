@@ -263,7 +263,7 @@ def test_fine_tuning_spares_normalisation_and_the_lower_layers(mobilenet, tmp_pa
     before = {layer.name: layer.get_weights() for layer in bottleneck.attach(mobilenet, head).layers}
     recipe = finetuning.FineTuning(first="conv_dw_5", epochs=1, batch_size=8, learning_rate=0.01)
     lines = []
-    model, history, _ = finetuning.fine_tune(mobilenet, head, splits, tmp_path, recipe, report=lines.append)
+    model, history, _ = finetuning.fine_tune(mobilenet, head, splits, tmp_path, recipe, progress=lines.append)
     assert len(history["loss"]) == len(lines) == 1
     upper = False
     for layer in model.layers:
@@ -292,7 +292,7 @@ def test_the_committed_network_keeps_what_it_knows(tmp_path):
     head = bottleneck.build_head(train.values.shape[1], 7)
     known = max(bottleneck.fit_head(head, train, val)["val_accuracy"])
     recipe = finetuning.tuning(own, epochs=2)
-    _, history, _ = finetuning.fine_tune(own, head, splits, tmp_path, recipe, report=lambda line: None)
+    _, history, _ = finetuning.fine_tune(own, head, splits, tmp_path, recipe, progress=lambda line: None)
     assert known > 0.9 and min(history["val_accuracy"]) > known - 0.1
 
 
@@ -309,7 +309,7 @@ def test_normalisation_may_learn_too(mobilenet, tmp_path):
     before = {layer.name: layer.get_weights() for layer in attached.layers}
     frozen = bottleneck.answers(attached, FACES)
     recipe = finetuning.FineTuning(first="conv_dw_5", epochs=1, batch_size=8, learning_rate=0.01, norm=True)
-    model, _, _ = finetuning.fine_tune(mobilenet, head, splits, tmp_path, recipe, report=lambda line: None)
+    model, _, _ = finetuning.fine_tune(mobilenet, head, splits, tmp_path, recipe, progress=lambda line: None)
     changed = [
         layer.name
         for layer in model.layers

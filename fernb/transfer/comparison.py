@@ -181,7 +181,14 @@ class _Bench:
         row = self.row(probs, seconds, model.count_params(), model, len(history["loss"]))
         if row["val_accuracy"] > best:
             how = how | describe(self.backbone, self.plan) | {"minutes": round(seconds / 60, 1)}
-            path, _ = publish(model, history, self.splits, replace(recipe, start=None), out / f"{NAME}.keras", how)
+            path, _ = publish(
+                model,
+                self.splits,
+                history=history,
+                recipe=replace(recipe, start=None),
+                path=out / f"{NAME}.keras",
+                how=how,
+            )
             write_architecture(to_standard_layers(model), path)
         return row
 

@@ -1,20 +1,20 @@
 """Fine-tuning: the upper layers of a backbone learn too, slowly. Taught in notebook 04."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
 from keras import layers
 
-from fernb.augmentation import Augmentation
 from fernb.config import SEED
 from fernb.data.faceset import FaceSplits
 from fernb.files import atomic_write
-from fernb.networks.architectures import FusedBatchNormalization
+from fernb.networks.architectures import FusedBatchNormalization, NetworkConfig
 from fernb.networks.backbones import OWN, Backbone
 from fernb.networks.storage import load_model
 from fernb.training import Recipe, train
+from fernb.training.augmentation import Augmentation
 from fernb.transfer.bottleneck import GENTLE, attach
 
 FIRST_TUNED = {"MobileNet": "conv_dw_3", "VGG16": "block4_conv1", "ResNet50": "conv4_block1_1_conv"}
@@ -44,8 +44,7 @@ class FineTuning(Recipe):
     """
 
     about: str = "A pre-trained backbone with a fitted head, its upper layers tuned at a low rate."
-    network: str = "MobileNet"
-    widths: tuple[int, ...] = ()
+    network: NetworkConfig = field(default_factory=lambda: NetworkConfig("MobileNet", ()))
     augmentation: Augmentation | None = GENTLE
     epochs: int = 8
     batch_size: int = 64
@@ -80,7 +79,7 @@ def tuning(backbone: Backbone, **changes) -> FineTuning:
     has_norm = any(isinstance(layer, layers.BatchNormalization) for layer in backbone.model.layers)
     norm = has_norm and backbone.name != OWN
     settings = {
-        "network": backbone.name,
+        "network": NetworkConfig(backbone.name, ()),
         "first": FIRST_TUNED.get(backbone.name),
         "norm": norm,
         "learning_rate": 1e-3 if norm else 3e-5 if has_norm else 1e-4,
@@ -109,7 +108,7 @@ def fine_tune(
     recipe: FineTuning | None = None,
     seed: int = SEED,
     resume: bool = False,
-    report: Callable[[str], None] = print,
+    progress: Callable[[str], None] = print,
 ) -> tuple[keras.Model, dict[str, list[float]], FineTuning]:
     """Tune the upper layers of ``backbone`` under the fitted ``head``; the epoch is chosen on ``splits.val``.
 
@@ -123,5 +122,5 @@ def fine_tune(
         with atomic_write(start) as temporary:
             attach(backbone, head).save(temporary)
     recipe = replace(recipe, start=start)
-    model, history = train(splits, recipe, run, seed, resume, report=report)
+    model, history = train(splits, recipe, run=run, seed=seed, resume=resume, progress=progress)
     return model, history, recipe
