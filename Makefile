@@ -3,10 +3,13 @@ PYTHON ?= python3
 # the versions that were tested; `make test CONSTRAINTS=` tries the newest ones in a fresh clone
 export CONSTRAINTS ?= constraints.txt
 DATA ?=
+# a folder with ImageNet weights, for `make render`: what is committed of notebook 04 was made with them
+MODELS ?=
 
 BIN := .venv/bin
 READY := .venv/.ready
-NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb)) $(sort $(wildcard notebooks/more/*.ipynb))
+TRIALS := runs/trials
 
 # whatever stands in the caller's shell must not change what the demo, the tests and the notebooks see
 ENV := PATH="$(CURDIR)/$(BIN):$$PATH" TF_CPP_MIN_LOG_LEVEL=3
@@ -15,7 +18,7 @@ NBVAL := -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeou
 EXECUTE := jupyter nbconvert --to notebook --execute --ExecutePreprocessor.record_timing=False \
 	--ExecutePreprocessor.skip_cells_with_tag=nbval-skip --ExecutePreprocessor.store_widget_state=False
 
-.PHONY: demo test lint unit notebooks lab full render
+.PHONY: demo test lint unit notebooks lab full render solutions book badges
 
 demo: $(READY)
 	@$(CLEAN) fernb demo
@@ -26,13 +29,16 @@ test: lint unit notebooks
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 unit: $(READY)
 	$(CLEAN) python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered --cov-fail-under=85
 
+# each lesson once, as its reader gets it, and each exercise with its solution as well (tools/solutions.py);
 # one process for each notebook: a failing cell must not take other cells or notebooks with it
 notebooks: $(READY)
-	@failed=; for notebook in $(NOTEBOOKS); do \
+	@rm -rf $(TRIALS) && $(BIN)/python tools/solutions.py --trial $(TRIALS) $(NOTEBOOKS)
+	@failed=; for notebook in $(TRIALS)/*.ipynb; do \
 		$(CLEAN) FERNB_PROFILE=smoke python -m pytest $(NBVAL) $$notebook || failed="$$failed $$notebook"; \
 	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
@@ -55,8 +61,25 @@ render: $(READY)
 	$(CLEAN) fernb demo && cp out/demo/overview.png results/demo.png
 	$(CLEAN) fernb preprocess data/samples/emotions.mp4
 	$(CLEAN) fernb scan data/samples/emotions.mp4 --out results/scan
-	$(CLEAN) FERNB_PROFILE=smoke $(EXECUTE) --inplace $(NOTEBOOKS)
+	$(CLEAN) FERNB_PROFILE=lesson $(if $(MODELS),FERNB_MODELS="$(abspath $(MODELS))") $(EXECUTE) --inplace $(NOTEBOOKS)
+	$(BIN)/python tools/result_images.py
+	$(BIN)/python tools/solutions.py
 	$(CLEAN) python benchmarks/readme_numbers.py
+
+# notebooks/solutions/, from the lessons and notebooks/solutions/NN.py
+solutions: $(READY)
+	$(BIN)/python tools/solutions.py
+
+# the course as a static site, in out/book; needs no network once its packages are installed
+book: $(READY)
+	@$(BIN)/python -c 'import myst_nb' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e ".[book]"
+	$(BIN)/sphinx-build -q -W --keep-going -c book -d out/doctrees . out/book
+	@echo "open out/book/index.html"
+
+# links to Binder and Colab in every notebook: make badges REPOSITORY=owner/name
+badges: $(READY)
+	$(BIN)/python tools/badges.py "$(REPOSITORY)" $(NOTEBOOKS)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

@@ -8,12 +8,14 @@ started as you like. A minute or two a row on two cores, most of an hour in all.
 ``fernb predict --report results/model`` draws the table.
 """
 
-import argparse
 import csv
 import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
+
+import click
+from _common import DATA, out_option
 
 from fernb import config, training
 from fernb.data.faceset import FaceSplits
@@ -78,25 +80,24 @@ def measure(change: str, seed: int, splits: FaceSplits, epochs: int, bfloat16: b
     return dict(zip(COLUMNS, (*values, round((time.monotonic() - start) / 60, 1)), strict=True))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="fer2013")
-    parser.add_argument("--faces", type=int, default=5000, help="of the training set, the same for all rows")
-    parser.add_argument("--epochs", type=int, default=16)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--float32", action="store_true")
-    parser.add_argument("--out", type=Path, default=TABLE)
-    options = parser.parse_args()
-    splits = load_faces(options.data).limit(options.faces, None, None)
-    finished = done(options.out)
+@click.command(help=__doc__)
+@DATA
+@click.option("--faces", default=5000, show_default=True, help="Of the training set, the same for all rows.")
+@click.option("--epochs", default=16, show_default=True)
+@click.option("--seeds", default=2, show_default=True)
+@click.option("--float32", is_flag=True, help="For processors without bfloat16.")
+@out_option(TABLE)
+def main(source: str, faces: int, epochs: int, seeds: int, float32: bool, out: Path) -> None:
+    splits = load_faces(source).limit(faces, None, None)
+    finished = done(out)
     for change in CHANGES:
-        for seed in range(config.SEED, config.SEED + options.seeds):
+        for seed in range(config.SEED, config.SEED + seeds):
             if (change, seed) in finished or (change.startswith("FER+") and splits.train.votes is None):
                 continue
-            row = measure(change, seed, splits, options.epochs, not options.float32)
+            row = measure(change, seed, splits, epochs, not float32)
             print(f"{change:40} seed {seed}  {row['val_accuracy']:.2%}  in {row['minutes']} min", flush=True)
-            new = not options.out.is_file()
-            with options.out.open("a", newline="", encoding="utf-8") as file:
+            new = not out.is_file()
+            with out.open("a", newline="", encoding="utf-8") as file:
                 rows = csv.DictWriter(file, COLUMNS, lineterminator="\n")
                 if new:
                     rows.writeheader()

@@ -1,6 +1,6 @@
 """Happy faces made Sad: how often, by how little, and against Foolbox on the same faces and network.
 
-    python benchmarks/attacks.py [--data DATA] [--model FILE.keras] [--bulk 300] [--faces 100]
+    python benchmarks/attacks.py [--data DATA] [--model FILE.keras] [--bulk 300] [--faces 100] [--out FOLDER]
 
 Needs FER2013, and ``pip install "fernb[bench]"`` for Foolbox. Of the faces of PrivateTest that the
 network rightly calls happy a fixed sample of ``--bulk`` is attacked within bounds for
@@ -9,23 +9,22 @@ the LiteRT copy says of the PNG files read back from disk. Some 10 minutes of on
 Writes into ``results/hack_cnn/``.
 """
 
-import argparse
-import shlex
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+import click
 import numpy as np
+from _common import DATA, about, out_option
 
 import fernb
 from fernb import config
-from fernb.attacks.adversarial import GAP, Victim, fgsm, lead, measures, minimum_l2, pgd
+from fernb.attacks.adversarial import MIN_MARGIN, TargetModel, ddn, fgsm, logit_margin, measures, pgd
 from fernb.data.loading import load_faces
 from fernb.evaluation import wilson
 from fernb.files import write_json
 from fernb.networks.recogniser import Recogniser
-from fernb.vision.crop import crop_face, whole
+from fernb.vision.crop import crop_face, whole_image
 from fernb.vision.images import read_image, write_image
 
 OUT = config.RESULTS / "hack_cnn"
@@ -33,30 +32,32 @@ HAPPY, SAD = fernb.EMOTIONS.index("happy"), fernb.EMOTIONS.index("sad")
 EPS = (1, 2, 4, 8)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="fer2013")
-    parser.add_argument("--model", type=Path, default=config.DEFAULT_MODEL.with_suffix(".keras"))
-    parser.add_argument("--bulk", type=int, default=300)
-    parser.add_argument("--faces", type=int, default=100)
-    options = parser.parse_args()
+@click.command(help=__doc__)
+@DATA
+@click.option("--model", type=click.Path(path_type=Path), default=config.DEFAULT_MODEL.with_suffix(".keras"))
+@click.option("--bulk", "n_bulk", type=int, default=300, show_default=True, help="Faces attacked within bounds.")
+@click.option("--faces", "n_faces", type=int, default=100, show_default=True, help="Of them with the least change.")
+@out_option(OUT)
+def main(source: str, model: Path, n_bulk: int, n_faces: int, out: Path) -> None:
     fernb.setup(tf=True)
     from fernb.networks.storage import load_model
 
-    model = load_model(options.model)
-    victim, recogniser = Victim(model), Recogniser(options.model.with_suffix(".tflite"))
-    splits = load_faces(options.data)
+    network = load_model(model)
+    target_model, recogniser = TargetModel(network), Recogniser(model.with_suffix(".tflite"))
+    splits = load_faces(source)
     faces = rightly_happy(splits.test, recogniser)
-    faces = faces[np.random.default_rng(config.SEED).permutation(len(faces))[: options.bulk]]
-    about = {
-        "command": shlex.join(["python", "benchmarks/attacks.py", *sys.argv[1:]]),
-        "data": {"source": splits.source, "digest": splits.digest, "part": "PrivateTest"},
-        "network": options.model.name,
-        "hardware": "CPU, other work running beside it, so seconds are rough",
+    faces = faces[np.random.default_rng(config.SEED).permutation(len(faces))[:n_bulk]]
+    told = about(splits) | {
+        "part": "PrivateTest",
+        "network": model.name,
         "success": "the LiteRT copy calls the PNG read back from disk sad",
     }
-    save("bulk.json", about | {"about": "happy to sad"} | bulk(victim, recogniser, faces))
-    compare(victim, recogniser, model, faces[: options.faces], about)
+    write_json(out / "bulk.json", told | {"about": "happy to sad"} | bulk(target_model, recogniser, faces))
+
+    def keep(rows: dict) -> None:  # after each attack, because the slow ones may be stopped
+        write_json(out / "attacks.json", told | {"n": n_faces, "attacks": rows})
+
+    compare_attacks(target_model, recogniser, network, faces[:n_faces], keep)
 
 
 def rightly_happy(test, recogniser: Recogniser) -> np.ndarray:
@@ -73,20 +74,22 @@ def answers(faces: np.ndarray, recogniser: Recogniser) -> np.ndarray:
         for face in faces:
             write_image(path, face)
             rgb = read_image(path)
-            back.append(crop_face(rgb, whole(rgb)))
+            back.append(crop_face(rgb, whole_image(rgb)))
     return recogniser.predict(np.array(back))
 
 
-def bulk(victim: Victim, recogniser: Recogniser, faces: np.ndarray) -> dict:
+def bulk(target_model: TargetModel, recogniser: Recogniser, faces: np.ndarray) -> dict:
     """The share of faces that PGD and FGSM make sad within each bound."""
     rates = {}
     done = np.zeros(len(faces), bool)
     hacked = faces.copy()
     for eps in EPS:
         start = time.monotonic()
-        hacked[~done] = pgd(victim, faces[~done], SAD, eps, steps=40, until=5 * GAP)  # a narrower bound holds here too
+        hacked[~done] = pgd(
+            target_model, faces[~done], targets=SAD, eps=eps, steps=40, until=5 * MIN_MARGIN
+        )  # a narrower bound holds here too
         done = answers(hacked, recogniser).argmax(1) == SAD
-        once = answers(fgsm(victim, faces, SAD, eps), recogniser).argmax(1) == SAD
+        once = answers(fgsm(target_model, faces, targets=SAD, eps=eps), recogniser).argmax(1) == SAD
         rates[str(eps)] = {
             "pgd": rate(done),
             "fgsm": rate(once),
@@ -101,24 +104,24 @@ def rate(success: np.ndarray) -> dict:
     return {"rate": float(success.mean()), "interval": wilson(success.sum(), len(success)), "n": len(success)}
 
 
-def compare(victim: Victim, recogniser: Recogniser, model, faces: np.ndarray, about: dict) -> None:
-    """Minimum-norm attacks side by side; the file is written after each, for the slow ones may be stopped."""
+def compare_attacks(target_model: TargetModel, recogniser: Recogniser, model, faces: np.ndarray, keep) -> None:
+    """Minimum-norm attacks side by side; ``keep`` takes the rows after each."""
     rows = {}
 
     def enter(name: str, attacked: np.ndarray, seconds: float) -> None:
         rows[name] = row(faces, attacked, recogniser) | {"seconds": round(seconds)}
         print(name, rows[name], flush=True)
-        save("attacks.json", about | {"n": len(faces), "attacks": rows})
+        keep(rows)
 
     start = time.monotonic()
-    ours = minimum_l2(victim, faces, np.full(len(faces), SAD), steps=100)
-    enter("fernb minimum_l2, 100 steps", ours, time.monotonic() - start)
+    ours = ddn(target_model, faces, targets=SAD, steps=100)
+    enter("fernb DDN, 100 steps", ours, time.monotonic() - start)
     for name, attack in foolbox_attacks().items():
         start = time.monotonic()
         exact = run_foolbox(attack, model, faces)
         seconds = time.monotonic() - start
         enter(f"{name}, rounded", round_to_grid(exact), seconds)
-        enter(f"{name}, stretched", stretched(victim, faces, exact), seconds)
+        enter(f"{name}, stretched", stretched(target_model, faces, exact), seconds)
 
 
 def foolbox_attacks() -> dict:
@@ -159,12 +162,12 @@ def round_to_grid(pictures: np.ndarray) -> np.ndarray:
     return np.rint(pictures).clip(0, 255).astype(np.uint8)
 
 
-def stretched(victim: Victim, faces: np.ndarray, exact: np.ndarray) -> np.ndarray:
+def stretched(target_model: TargetModel, faces: np.ndarray, exact: np.ndarray) -> np.ndarray:
     """The other library's change, lengthened as little as its rounding needs: a help that it does not give itself."""
     result, todo = round_to_grid(exact), np.ones(len(faces), bool)
     for factor in np.arange(1, 2, 0.01):
         tried = round_to_grid(faces[todo] + factor * (exact[todo] - faces[todo]))
-        there = lead(victim.logits(tried), np.full(len(tried), SAD)) > GAP
+        there = logit_margin(target_model.logits(tried), np.full(len(tried), SAD)) > MIN_MARGIN
         numbers = np.flatnonzero(todo)[there]
         result[numbers], todo[numbers] = tried[there], False
         if not todo.any():
@@ -189,10 +192,6 @@ def row(faces: np.ndarray, attacked: np.ndarray, recogniser: Recogniser) -> dict
         "median_ssim": float(np.median([one["ssim"] for one in each])),
         "median_probability": float(np.median(probs[:, SAD])),
     }
-
-
-def save(name: str, result: dict) -> None:
-    write_json(OUT / name, result)
 
 
 if __name__ == "__main__":

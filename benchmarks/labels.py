@@ -1,23 +1,27 @@
 """How noisy are FER2013's labels? What FER+'s ten taggers say of them.
 
-    python benchmarks/labels.py [DATA]
+    python benchmarks/labels.py [--data DATA] [--out FILE]
 
 Needs FER2013 with FER+ votes; writes ``results/model/labels.json``.
 """
 
 import json
-import sys
+from pathlib import Path
 
+import click
 import numpy as np
+from _common import DATA, out_option, write
 
 from fernb import EMOTIONS, config, load_faces
 from fernb.data.ferplus import FERPLUS_SUBSETS, ferplus_splits
 from fernb.evaluation import annotator_agreement
-from fernb.files import write_json
 
 
-def main() -> None:
-    splits = load_faces(sys.argv[1] if len(sys.argv) > 1 else "fer2013")
+@click.command(help=__doc__)
+@DATA
+@out_option(config.MODEL / "labels.json")
+def main(source: str, out: Path) -> None:
+    splits = load_faces(source)
     test = splits.test
     rows = {}
     for number, name in enumerate(EMOTIONS):
@@ -25,8 +29,6 @@ def main() -> None:
         rows[name] = annotator_agreement(chosen.labels, chosen.votes)
     clear = test.votes[:, : len(EMOTIONS)].max(1) >= 9
     result = {
-        "command": "python benchmarks/labels.py",
-        "data": {"source": splits.source, "digest": splits.digest},
         "about": "accuracy of FER+'s taggers on FER2013's labels, PrivateTest, seven emotions",
         "all": annotator_agreement(test.labels, test.votes),
         "per_emotion": rows,
@@ -36,7 +38,7 @@ def main() -> None:
             for subset in FERPLUS_SUBSETS
         },
     }
-    write_json(config.MODEL / "labels.json", result)
+    write(out, result, splits)
     print(json.dumps(result, indent=1))
 
 

@@ -1,6 +1,6 @@
 """What helps the rare emotions of FER+, and what it costs: ``results/model/rare_emotions.json``.
 
-    python benchmarks/rare_emotions.py [DATA]
+    python benchmarks/rare_emotions.py [--data DATA] [--out FILE]
 
 The committed network for FER+ keeps all its layers but the last, which is learnt anew on its
 features: plainly, with a weighted loss, with balanced sampling, with a focal loss (Lin et al.
@@ -8,16 +8,17 @@ features: plainly, with a weighted loss, with balanced sampling, with a focal lo
 where balancing works. Each way with three seeds; a minute in all.
 """
 
-import sys
+from pathlib import Path
 
+import click
 import keras
 import numpy as np
+from _common import DATA, out_option, write
 
 from fernb import config, load_faces
 from fernb.data.faceset import FaceSet
 from fernb.data.ferplus import ferplus_splits
 from fernb.evaluation import evaluate
-from fernb.files import write_json
 from fernb.networks.storage import load_model
 from fernb.training import as_input
 from fernb.training.targets import class_weights, vote_targets
@@ -79,8 +80,11 @@ def summary(reports: list[dict]) -> dict:
     }
 
 
-def main() -> None:
-    splits = ferplus_splits(load_faces(sys.argv[1] if len(sys.argv) > 1 else "fer2013"))
+@click.command(help=__doc__)
+@DATA
+@out_option(config.MODEL / "rare_emotions.json")
+def main(source: str, out: Path) -> None:
+    splits = ferplus_splits(load_faces(source))
     model = load_model(config.MODEL / "ferplus.keras")
     network = keras.Model(model.input, model.get_layer("pool").output)
     features = {
@@ -100,13 +104,11 @@ def main() -> None:
         recalls = "  ".join(f"{name} {recall:6.1%}" for name, recall in row["recall"].items())
         print(f"{way:36} {row['accuracy']:.2%}  macro recall {row['macro_recall']:.1%}  {recalls}")
     result = {
-        "command": "python benchmarks/rare_emotions.py",
-        "data": {"source": splits.source, "digest": splits.digest},
         "protocol": f"last layer learnt anew on train for {EPOCHS} epochs, mean of {SEEDS} seeds, no choice made",
         "test": {name: int((splits.test.labels == splits.classes.index(name)).sum()) for name in RARE},
         "ways": rows,
     }
-    write_json(config.MODEL / "rare_emotions.json", result)
+    write(out, result, splits)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,21 @@
 """How many faces a second each network names on one core: ``results/speed.json``.
 
-    python benchmarks/speed.py
+    python benchmarks/speed.py [--out FILE]
 
 Through :class:`fernb.Recogniser`, one face a call, as a webcam asks. Every turn asks all networks
 one after the other, so that what else the machine does falls on all alike; the median turn counts.
 """
 
 import os
-import platform
 import statistics
 import time
+from pathlib import Path
 
+import click
 import numpy as np
+from _common import out_option, write
 
-from fernb import Recogniser, config, load_faces, runtime
-from fernb.files import write_json
+from fernb import Recogniser, config, load_faces
 
 TURNS, FACES = 15, 100
 
@@ -27,7 +28,9 @@ def faces_per_second(recogniser: Recogniser, faces: np.ndarray) -> float:
     return len(faces) / (time.perf_counter() - start)
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@out_option(config.RESULTS / "speed.json")
+def main(out: Path) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before LiteRT counts the cores
     faces = load_faces("synthetic").test.images[:FACES]
@@ -39,8 +42,6 @@ def main() -> None:
     medians = {name: statistics.median(values) for name, values in rates.items()}
     default = medians[config.DEFAULT_MODEL.stem]
     result = {
-        "command": "python benchmarks/speed.py",
-        "hardware": f"{runtime.cores()} CPU core, {platform.machine()}",
         "protocol": f"one face a call, {FACES} faces, median of {TURNS} turns",
         "networks": {
             name: {
@@ -51,7 +52,7 @@ def main() -> None:
             for name, rate in medians.items()
         },
     }
-    write_json(config.ROOT / "results" / "speed.json", result)
+    write(out, result)
     for name, row in result["networks"].items():
         print(f"{name:32} {row['faces_per_s']:5} faces/s  {row['times_the_default']:.2f} times the default")
 

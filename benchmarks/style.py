@@ -14,22 +14,23 @@ the same command asks that one in seconds. After a change to how faces are paint
 import functools
 import hashlib
 import json
-import sys
 import time
 from pathlib import Path
 
+import click
 import keras
 import numpy as np
+from _common import about
 from keras import layers, ops
 
-from fernb import EMOTIONS, config, load_faces, runtime
+from fernb import EMOTIONS, config, load_faces
 from fernb.data.synthetic import draw_faces
 from fernb.files import atomic_write, write_json
 from fernb.networks.recogniser import Recogniser
-from fernb.style.features import OWN_NETWORK, Features, load_features
-from fernb.style.pictures import STYLES, draw_style
-from fernb.style.survival import compare, paint_faces
-from fernb.style.transfer import fit, save, transfer_style
+from fernb.style.features import OWN_NETWORK, FeatureExtractor, load_features
+from fernb.style.pictures import STYLES, style_image
+from fernb.style.survival import paint_faces, survival_against_noise
+from fernb.style.transfer import resize_to_fit, save, transfer_style
 from fernb.vision.crop import crop_face, cut_face
 from fernb.vision.detection import find_faces
 from fernb.vision.images import read_image, write_image
@@ -45,9 +46,9 @@ GALLERY = [("eileen_collins", style, {}) for style in STYLES] + [
 ]
 
 
-def _command() -> dict:
-    words = [Path(word).name for word in sys.argv[1:]]  # no folders of this machine
-    return {"command": " ".join(["python benchmarks/style.py", *words]), "hardware": f"{runtime.cores()} CPU cores"}
+@click.group(help=__doc__)
+def main() -> None:
+    pass
 
 
 def _write(name: str, told: dict) -> None:
@@ -64,32 +65,37 @@ def _sample(name: str) -> np.ndarray:
 # --- pictures ----------------------------------------------------------------------------------------
 
 
-def gallery(*chosen: str) -> None:
+@main.command()
+@click.argument("chosen", nargs=-1)
+def gallery(chosen: tuple[str, ...]) -> None:
     seen = _features("fer")
     for content, style, settings in GALLERY:
         if chosen and style not in chosen:
             continue
         before = time.process_time()
-        result = transfer_style(_sample(content), draw_style(style), seen, **settings)
+        result = transfer_style(_sample(content), style_image(style), features=seen, **settings)
         used = {"processor_seconds": round(time.process_time() - before, 1)}
-        save(result, OUT / f"{content}_{style}.jpg", content=f"{content}.jpg", style=style, **_command(), **used)
+        save(result, OUT / f"{content}_{style}.jpg", content=f"{content}.jpg", style=style, **about(), **used)
         print(content, style, f"{result.seconds:.1f} s", used, flush=True)
     made = [OUT / f"eileen_collins_{style}.jpg" for style in STYLES]
     if all(path.is_file() for path in made):
-        styles = np.hstack([fit(draw_style(style), 224) for style in STYLES])
+        styles = np.hstack([resize_to_fit(style_image(style), 224) for style in STYLES])
         write_image(OUT / "gallery.jpg", np.vstack([styles, np.hstack([read_image(path) for path in made])]))
 
 
+@main.command()
 def untrained() -> None:
     """Seeds 0 to 3 above, 4 to 7 below."""
     content, pictures = _sample("eileen_collins"), []
     for seed in range(8):
         seen = load_features("untrained", seed=seed)
-        pictures.append(transfer_style(content, draw_style("mosaic"), seen, size=128, steps=40).picture)
+        pictures.append(transfer_style(content, style_image("mosaic"), features=seen, size=128, steps=40).image)
         print(seed, flush=True)
     write_image(OUT / "untrained.jpg", np.vstack([np.hstack(pictures[:4]), np.hstack(pictures[4:])]))
 
 
+@main.command("compare")
+@click.argument("weights")
 def compare_features(weights: str) -> None:
     """Rows: the project's own features, SqueezeNet's, untrained ones. Columns: the styles."""
     content, rows, told = _sample("eileen_collins"), [], []
@@ -97,17 +103,17 @@ def compare_features(weights: str) -> None:
     for seen in (_features("fer"), squeezenet(weights), load_features("untrained")):
         row = []
         for style in ("strokes", "mosaic", "glass", "woodcut"):
-            result = transfer_style(content, draw_style(style), seen, **settings)
-            row.append(result.picture)
+            result = transfer_style(content, style_image(style), features=seen, **settings)
+            row.append(result.image)
             told.append({"features": seen.name, "style": style})
             told[-1]["losses"] = {name: round(value, 4) for name, value in result.history[-1].items()}
             print(told[-1], flush=True)
         rows.append(np.hstack(row))
         write_image(OUT / "compared.jpg", np.vstack(rows))
-        _write("compared.json", {**_command(), **settings, "rows": told})
+        _write("compared.json", {**about(), **settings, "rows": told})
 
 
-def squeezenet(weights: str) -> Features:
+def squeezenet(weights: str) -> FeatureExtractor:
     """SqueezeNet 1.1 (Iandola et al. 2016) up to its sixth fire module, from a file of Keras weights."""
     import h5py
 
@@ -131,16 +137,18 @@ def squeezenet(weights: str) -> Features:
             if number in (3, 5):
                 x = layers.AveragePooling2D(3, 2, "same")(x)
     about = f"SqueezeNet 1.1, ImageNet weights of {Path(weights).name}"
-    return Features("squeezenet", about, keras.Model(inputs, maps), "fire3", tuple(maps), colour=True)
+    return FeatureExtractor("squeezenet", about, keras.Model(inputs, maps), "fire3", tuple(maps), colour=True)
 
 
 # --- emotions ----------------------------------------------------------------------------------------
 
 
-def emotion(source: str | None = None) -> None:
+@main.command()
+@click.argument("source", required=False)
+def emotion(source: str | None) -> None:
     recogniser = Recogniser(seven=True)
     told = {
-        **_command(),
+        **about(),
         "network": {key: recogniser.sidecar[key] for key in ("made", "parameters")},
         "about": "same: share of faces whose predicted emotion is the same after painting, 95 % Wilson interval; "
         "noise: that share where Gaussian noise of the same size takes the place of the style",
@@ -157,7 +165,9 @@ def emotion(source: str | None = None) -> None:
                 for strength in strengths:
                     painted = _kept(paint_faces, faces.images, features, style, strength)
                     row = {"features": features, "style": style, "strength": strength}
-                    row |= _rounded(compare(faces.images, painted, recogniser, faces.labels))
+                    row |= _rounded(
+                        survival_against_noise(faces.images, painted, recogniser=recogniser, labels=faces.labels)
+                    )
                     told[name]["rows"].append(row)
                     print(name, *row.values(), flush=True)
         _write("emotion.json", told)
@@ -170,7 +180,7 @@ def _kept(paint, pictures: np.ndarray, features: str, style: str, strength: floa
     path = KEPT / f"{digest}_{features}_{style}_{strength:g}.npz"
     if path.is_file():
         return np.load(path, allow_pickle=False)["painted"]
-    painted = paint(pictures, draw_style(style), _features(features), strength)
+    painted = paint(pictures, style_image(style), features=_features(features), strength=strength)
     with atomic_write(path) as temporary:
         np.savez_compressed(temporary, painted=painted)
     return painted
@@ -182,7 +192,7 @@ def photograph(recogniser: Recogniser) -> list[dict]:
     Also writes ``photograph.jpg``: a column for each style, from the top the face and what each strength makes of it.
     """
     picture = _sample("eileen_collins")
-    face = fit(cut_face(picture, find_faces(picture, detector="haar")[0], margin=0.5), 160)
+    face = resize_to_fit(cut_face(picture, find_faces(picture, detector="haar")[0], margin=0.5), 160)
     place = find_faces(face, detector="haar")[0]
     rows, sheet = [{"style": "none", "strength": 0.0, **_answer(recogniser, face, place)}], []
     for style in STYLES:
@@ -196,8 +206,10 @@ def photograph(recogniser: Recogniser) -> list[dict]:
     return rows
 
 
-def _paint_photograph(face: np.ndarray, style: np.ndarray, features: Features, strength: float) -> np.ndarray:
-    return transfer_style(face, style, features, size=max(face.shape), strength=strength, steps=60).picture
+def _paint_photograph(
+    face: np.ndarray, style: np.ndarray, *, features: FeatureExtractor, strength: float
+) -> np.ndarray:
+    return transfer_style(face, style, features=features, size=max(face.shape), strength=strength, steps=60).image
 
 
 def _answer(recogniser: Recogniser, picture: np.ndarray, place) -> dict:
@@ -214,6 +226,8 @@ def _rounded(told: dict) -> dict:
 # --- features ----------------------------------------------------------------------------------------
 
 
+@main.command()
+@click.argument("network")
 def features(network: str) -> None:
     """Keep the first three blocks of a network that ``fernb train --recipe vgg`` made."""
     whole = keras.models.load_model(network, compile=False)
@@ -221,12 +235,8 @@ def features(network: str) -> None:
     with atomic_write(OWN_NETWORK) as temporary:
         part.save(temporary)
     made = json.loads(Path(network).with_suffix(".json").read_text())["made"]
-    _write("features.json", {**_command(), "network": made, "parameters": part.count_params()})
+    _write("features.json", {**about(), "network": made, "parameters": part.count_params()})
 
 
 if __name__ == "__main__":
-    commands = {"gallery": gallery, "untrained": untrained, "compare": compare_features, "emotion": emotion}
-    commands["features"] = features
-    if len(sys.argv) < 2 or sys.argv[1] not in commands:
-        sys.exit(__doc__)
-    commands[sys.argv[1]](*sys.argv[2:])
+    main()

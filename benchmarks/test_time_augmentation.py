@@ -1,20 +1,21 @@
 """What asking more than once brings: ``results/model/tta.json``.
 
-    python benchmarks/test_time_augmentation.py [DATA]
+    python benchmarks/test_time_augmentation.py [--data DATA] [--out FILE]
 
 Every network of seven emotions, and all of them together, in one pass, with flips, and in ten
 crops (Krizhevsky et al. 2012): the four corners and the middle of the face, and their mirror
 images. Their side is chosen on val with the default network; test is looked at for it alone.
 """
 
-import sys
+from pathlib import Path
 
+import click
 import cv2
 import numpy as np
+from _common import DATA, out_option, write
 
 from fernb import EMOTIONS, Recogniser, config, load_faces
 from fernb.evaluation import evaluate
-from fernb.files import write_json
 from fernb.networks.sidecar import INT8
 
 SIDES = (46, 44, 42)
@@ -36,8 +37,11 @@ def answers(recogniser: Recogniser, faces: np.ndarray, side: int) -> np.ndarray:
     return np.mean([recogniser.predict(crop, flip=True) for crop in crops(faces, side)], axis=0)
 
 
-def main() -> None:
-    splits = load_faces(sys.argv[1] if len(sys.argv) > 1 else "fer2013")
+@click.command(help=__doc__)
+@DATA
+@out_option(config.MODEL / "tta.json")
+def main(source: str, out: Path) -> None:
+    splits = load_faces(source)
     files = sorted(path for path in config.MODEL.glob("*.tflite") if not path.stem.endswith(INT8))
     networks = {path.stem: network for path in files if (network := Recogniser(path)).labels == EMOTIONS}
 
@@ -59,14 +63,12 @@ def main() -> None:
             rows.setdefault(name, {})[way] = {key: report[key] for key in ("accuracy", "interval")}
             print(f"{name:16} {way:10} {report['accuracy']:.2%}", flush=True)
     result = {
-        "command": "python benchmarks/test_time_augmentation.py",
-        "data": {"source": splits.source, "digest": splits.digest},
         "protocol": "side of the crops chosen on PublicTest with the default network; PrivateTest at that side only",
         "side": side,
         "val_by_side": right,
         "test": rows,
     }
-    write_json(config.MODEL / "tta.json", result)
+    write(out, result, splits)
 
 
 if __name__ == "__main__":

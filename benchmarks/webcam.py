@@ -1,32 +1,34 @@
 """How fast the webcam widget is: JupyterLab, kernel and headless Chromium on this machine.
 
-``python benchmarks/webcam.py`` plays the sample clip (640x480, one face) to a fake camera and
+    python benchmarks/webcam.py [--out FILE]
+
+Plays the sample clip (640x480, one face) to a fake camera and
 writes readings a second and the time from picture to box into results/webcam.json. On a Linux
 machine with other work run it as root, ``setsid -w python benchmarks/webcam.py``: it then goes before.
 """
 
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import click
 import numpy as np
 import psutil
+from _common import out_option, write
 from playwright.sync_api import sync_playwright
 
-from fernb import config, runtime
-from fernb.files import write_json
+from fernb import config
 from fernb.video.stream import frames
 
 sys.path.insert(0, str(config.ROOT / "tests"))
 import jupyter_browser as lab
 
 SECONDS = 20
-WIDGET = "from fernb.webcam import Webcam\nwidget = Webcam(detector='haar')\nwidget"
+WIDGET = "from fernb.widgets.webcam import Webcam\nwidget = Webcam(detector='haar')\nwidget"
 SLOW = """
 import time
 from fernb.networks.recogniser import Recogniser
@@ -47,8 +49,9 @@ CASES = {
 }
 
 
-def main() -> None:
-    load = os.getloadavg()
+@click.command(help=__doc__)
+@out_option(config.RESULTS / "webcam.json")
+def main(out: Path) -> None:
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         home = Path(name)
         clip = lab.write_mjpeg(home / "clip.mjpeg", [frame.rgb for frame in frames(config.SAMPLES / "emotions.mp4")])
@@ -61,16 +64,14 @@ def main() -> None:
                 for i, case in enumerate(CASES)
             }
     answer = {
-        "command": "python benchmarks/webcam.py",
-        "hardware": f"{runtime.cores()} CPU cores, {platform.machine()}, no GPU; browser, server and kernel on them",
+        "protocol": "browser, server and kernel on the same cores, no GPU",
         "before_other_work": first,
-        "load_average_before": round(load[0], 1),
         "load_average_after": round(os.getloadavg()[0], 1),
         "browser": lab.version(),
         "seconds": SECONDS,
         "cases": cases,
     }
-    write_json(config.RESULTS / "webcam.json", answer)
+    write(out, answer)
     print(json.dumps(answer, indent=2))
 
 

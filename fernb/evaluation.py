@@ -1,17 +1,18 @@
-"""How good is a network, and how sure can we be: numbers only, no plots.
+"""How good a network is, and how certain its figures are: numbers only, no plots.
 
 Everything takes probabilities ``(n, k)`` and labels ``(n,)`` and returns plain numbers that
 JSON can hold. ``probs`` are finite and their rows sum to 1, ``labels`` are whole numbers that
-index their columns. Faces that do not fit together raise
+index their columns. Arrays that do not fit together raise
 :class:`~fernb.errors.DataError`. Taught in notebooks 02 and 03.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from fernb.data.faceset import FaceSet, FaceSplits, duplicated
-from fernb.errors import DataError
+from fernb.errors import DataError, ModelError
 from fernb.labels import EMOTIONS
 from fernb.networks.recogniser import Recogniser
 from fernb.vision.corruptions import CORRUPTIONS, corrupt
@@ -49,40 +50,32 @@ def evaluate(
     probs: np.ndarray,
     labels: np.ndarray,
     classes: Sequence[str] = EMOTIONS,
+    *,
     duplicate: np.ndarray | None = None,
 ) -> dict:
     """Return every figure of a test: what :func:`report_lines` prints and the JSON files hold.
 
     ``duplicate`` bool ``(n,)`` marks faces that stand in the training set too; with it the
     report also has the de-duplicated score. Keys: ``n``, ``accuracy``, ``interval``,
-    ``per_class``, their ``macro`` and ``weighted`` means, ``confusion`` (rows are the truth), ``ece``, and with
-    ``duplicate`` ``accuracy_deduplicated``, ``n_deduplicated``, ``interval_deduplicated``.
+    ``per_class``, their ``macro`` (whose recall is the balanced accuracy) and ``weighted`` means,
+    ``confusion`` (rows are the truth), ``ece``, and with ``duplicate`` ``accuracy_deduplicated``,
+    ``n_deduplicated``, ``interval_deduplicated``.
     """
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+    from sklearn.metrics import confusion_matrix
 
     _check(probs, labels)
     if probs.shape[1] != len(classes):
         raise DataError(
             f"the network gives {probs.shape[1]} probabilities a face, but {len(classes)} emotions are named."
         )
-    numbers = np.arange(len(classes))
     chosen = probs.argmax(1)
     right = chosen == labels
-    scores = precision_recall_fscore_support(labels, chosen, labels=numbers, zero_division=0)
-    means = {"macro": None, "weighted": scores[3]}
     report = {
         "n": len(labels),
         "accuracy": float(right.mean()),
         "interval": wilson(right.sum(), len(labels)),
-        "per_class": {
-            name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
-            for name, p, r, f, s in zip(classes, *scores, strict=True)
-        },
-        **{
-            mean: dict(zip(("precision", "recall", "f1"), np.average(scores[:3], axis=1, weights=by), strict=True))
-            for mean, by in means.items()
-        },
-        "confusion": confusion_matrix(labels, chosen, labels=numbers).tolist(),
+        **_scores(labels, chosen, classes),
+        "confusion": confusion_matrix(labels, chosen, labels=np.arange(len(classes))).tolist(),
         "ece": expected_calibration_error(probs, labels),
     }
     if duplicate is not None and not np.all(duplicate):
@@ -95,12 +88,33 @@ def evaluate(
     return report
 
 
+def _scores(labels: np.ndarray, chosen: np.ndarray, classes: Sequence[str]) -> dict:
+    """Return precision, recall and F1 of each class, and their means: plain, and weighted by the number of faces.
+
+    Classes without a face in the test set have no part in the means.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    scores = precision_recall_fscore_support(labels, chosen, labels=np.arange(len(classes)), zero_division=0)
+    names = ("precision", "recall", "f1")
+    return {
+        "per_class": {
+            name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+            for name, p, r, f, s in zip(classes, *scores, strict=True)
+        },
+        **{
+            mean: dict(zip(names, np.average(scores[:3], axis=1, weights=by).tolist(), strict=True))
+            for mean, by in (("macro", scores[3] > 0), ("weighted", scores[3]))
+        },
+    }
+
+
 def report_lines(report: dict) -> list[str]:
-    """Return a report of :func:`evaluate` as text; the first line is ``Accuracy on test set: 72%``."""
+    """Return a report of :func:`evaluate` as text; the first line is ``Accuracy on test set: 72.4%``."""
     low, high = report["interval"]
     width = max(map(len, [*report["per_class"], "weighted"]))
     lines = [
-        f"Accuracy on test set: {report['accuracy']:.0%}",
+        f"Accuracy on test set: {report['accuracy']:.1%}",
         f"{report['accuracy']:.2%} of {report['n']:,} faces, 95 % interval {low:.2%} to {high:.2%} (Wilson)",
         "",
         f"{'':{width}} precision  recall      f1  faces",
@@ -108,6 +122,7 @@ def report_lines(report: dict) -> list[str]:
     for name, row in (report["per_class"] | {mean: report[mean] for mean in ("macro", "weighted")}).items():
         figures = f"{row['precision']:10.1%} {row['recall']:7.1%} {row['f1']:7.1%} {row.get('support', report['n']):6,}"
         lines.append(f"{name:{width}}{figures}")
+    lines.append(f"balanced accuracy {report['macro']['recall']:.1%}, macro F1 {report['macro']['f1']:.1%}")
     lines += [f"expected calibration error {report['ece']:.3f}", ""]
     lines.append("confusion matrix (a row for each true emotion):")
     lines.append(f"{'':{width}}" + "".join(f"{name[:8]:>9}" for name in report["per_class"]))
@@ -123,7 +138,7 @@ def report_lines(report: dict) -> list[str]:
     return lines
 
 
-def reliability(probs: np.ndarray, labels: np.ndarray, bins: int = 15) -> dict[str, list[float]]:
+def reliability(probs: np.ndarray, labels: np.ndarray, *, bins: int = 15) -> dict[str, list[float]]:
     """Return confidence against accuracy in equal-width bins: lists ``confidence``, ``accuracy``, ``count``.
 
     Empty bins are left out.
@@ -139,9 +154,9 @@ def reliability(probs: np.ndarray, labels: np.ndarray, bins: int = 15) -> dict[s
     }
 
 
-def expected_calibration_error(probs: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+def expected_calibration_error(probs: np.ndarray, labels: np.ndarray, *, bins: int = 15) -> float:
     """Return the mean gap between confidence and accuracy over bins, weighted by faces (Naeini et al. 2015)."""
-    table = reliability(probs, labels, bins)
+    table = reliability(probs, labels, bins=bins)
     gap = np.abs(np.subtract(table["confidence"], table["accuracy"]))
     return float(np.average(gap, weights=table["count"]))
 
@@ -165,14 +180,14 @@ def fit_temperature(probs: np.ndarray, labels: np.ndarray) -> float:
 
 
 def apply_temperature(probs: np.ndarray, temperature: float) -> np.ndarray:
-    """Return ``probs`` with their logits divided by ``temperature`` (above 0): other certainty, same answers."""
+    """Return ``probs`` with their logits divided by ``temperature`` (above 0): same answers, other confidence."""
     logits = np.log(np.clip(probs, 1e-12, None)) / float(temperature)
     scaled = np.exp(logits - logits.max(1, keepdims=True))
     return scaled / scaled.sum(1, keepdims=True)
 
 
-def fit_confidence_threshold(probs: np.ndarray, labels: np.ndarray, least: float = 0.5) -> float:
-    """Return the confidence from which on answers are right in at least the share ``least`` of the cases.
+def fit_confidence_threshold(probs: np.ndarray, labels: np.ndarray, *, min_accuracy: float = 0.5) -> float:
+    """Return the confidence from which on answers are right in at least ``min_accuracy`` of the cases.
 
     Accuracy as a function of confidence is fitted by isotonic regression (Zadrozny & Elkan
     2002). Fit it on the validation set only. 1 where no answer is that good.
@@ -183,7 +198,7 @@ def fit_confidence_threshold(probs: np.ndarray, labels: np.ndarray, least: float
     confidence, right = probs.max(1), probs.argmax(1) == labels
     grid = np.arange(0, 1, 0.01)
     fitted = IsotonicRegression(out_of_bounds="clip").fit(confidence, right).predict(grid)
-    return float(grid[fitted >= least][0]) if fitted[-1] >= least else 1.0
+    return float(grid[fitted >= min_accuracy][0]) if fitted[-1] >= min_accuracy else 1.0
 
 
 def majority_class_accuracy(train_labels: np.ndarray, test_labels: np.ndarray) -> float:
@@ -200,8 +215,8 @@ def annotator_agreement(labels: np.ndarray, votes: np.ndarray) -> dict[str, floa
     of those votes drawn at random; ``n`` the faces that count. Faces without a vote for any of
     the seven are left out.
 
-    It is people's ceiling, not a network's: a network may pass it, because beside emotions it
-    can learn the habits of those who labelled, and the faces that stand in train and test alike.
+    A network may score higher: it can also learn the habits of those who labelled FER2013, and
+    the faces that stand in train and test alike.
     """
     labels, seven = np.asarray(labels), np.asarray(votes)[:, : len(EMOTIONS)].astype(float)
     keep = seven.sum(1) > 0
@@ -216,19 +231,36 @@ def annotator_agreement(labels: np.ndarray, votes: np.ndarray) -> dict[str, floa
     }
 
 
+def evaluate_part(recogniser: Recogniser, splits: FaceSplits, part: str = "test", *, flip: bool = False) -> dict:
+    """Test a network on one part of a data set: the report of :func:`evaluate`, de-duplicated against train.
+
+    ``part`` is ``val`` or ``test``; ``flip`` is that of :meth:`fernb.Recogniser.predict`. Raises
+    :class:`~fernb.errors.ModelError` where the network names other emotions than the data have.
+    """
+    if recogniser.labels != splits.classes:
+        raise ModelError(
+            f"{recogniser.path.name} knows {', '.join(recogniser.labels)}; the data have other emotions: "
+            f"{', '.join(splits.classes)}."
+        )
+    faces = splits.parts()[part]
+    probs = recogniser.predict(faces.images, flip=flip)
+    return evaluate(probs, faces.labels, splits.classes, duplicate=duplicated(faces, splits.train))
+
+
 def evaluate_network(recogniser: Recogniser, splits: FaceSplits) -> dict:
-    """Return the reports of :func:`fernb.evaluation.evaluate` on val and test, with calibration.
+    """Return the reports of :func:`evaluate_part` on val and test, with calibration.
 
     ``unsure_below`` is fitted on val; ``ece_before`` and ``reliability_before`` are test's
     before :func:`fernb.training.publish` calibrated the network; ``test_flip`` is with flipping.
     """
-    probs, metrics = {}, {}
+    probs: dict[str, np.ndarray] = {}
+    metrics: dict[str, Any] = {}
+    duplicates = {name: duplicated(part, splits.train) for name, part in (("val", splits.val), ("test", splits.test))}
     for name, part in (("val", splits.val), ("test", splits.test)):
-        known = duplicated(part, splits.train)
         probs[name] = recogniser.predict(part.images)
-        metrics[name] = evaluate(probs[name], part.labels, splits.classes, known)
+        metrics[name] = evaluate(probs[name], part.labels, splits.classes, duplicate=duplicates[name])
     flipped = recogniser.predict(splits.test.images, flip=True)
-    metrics["test_flip"] = evaluate(flipped, splits.test.labels, splits.classes, known)
+    metrics["test_flip"] = evaluate(flipped, splits.test.labels, splits.classes, duplicate=duplicates["test"])
     metrics["unsure_below"] = fit_confidence_threshold(probs["val"], splits.val.labels)
     before = apply_temperature(probs["test"], 1 / recogniser.sidecar.get("temperature", 1))
     metrics["test"] |= {

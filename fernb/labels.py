@@ -19,17 +19,20 @@ VOTE_COLUMNS = (*EMOTIONS_8, "unknown", "nf")
 """Columns of :attr:`fernb.data.faceset.FaceSet.votes`; ``nf`` means "not a face"."""
 
 COLOURS = {
-    "angry": "#d62728",
-    "disgust": "#2ca02c",
-    "fear": "#9467bd",
-    "happy": "#ff9f1c",
-    "sad": "#1f77b4",
-    "surprise": "#e377c2",
-    "neutral": "#7f7f7f",
-    "contempt": "#8c564b",
-    "unsure": "#bbbbbb",
+    "angry": "#d55e00",
+    "disgust": "#009e73",
+    "fear": "#cc79a7",
+    "happy": "#e69f00",
+    "sad": "#0072b2",
+    "surprise": "#56b4e9",
+    "neutral": "#707070",
+    "contempt": "#882255",
+    "unsure": "#c8c8c8",
 }
-"""One colour for each emotion, the same in every plot, video and widget (``#rrggbb``)."""
+"""One colour for each emotion, the same in every plot, video and widget (``#rrggbb``).
+
+Those of Okabe & Ito (2008), which colour-blind readers can tell apart; Tol's wine for contempt.
+"""
 
 _SYNONYMS = {
     "anger": "angry",

@@ -4,11 +4,14 @@ import contextlib
 import os
 import random
 import sys
+import threading
 from collections.abc import Iterator
 
 import numpy as np
 
 from fernb.config import SEED, Profile, profile
+
+_STDERR = threading.RLock()
 
 
 def setup(tf: bool = False) -> Profile:
@@ -48,16 +51,21 @@ def start_tensorflow() -> str:
 
 @contextlib.contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Keep quiet what native code says on the bare file descriptor, which no Python setting reaches."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
+    """Keep quiet what native code says on the bare file descriptor 2, which no Python setting reaches.
+
+    The descriptor belongs to the whole process, so one thread at a time does this.
+    """
+    with _STDERR, contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # there may be no standard error at all
+            if sys.stderr:
+                sys.stderr.flush()
+            kept = os.dup(2)
+            stack.callback(os.close, kept)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            stack.callback(os.close, nowhere)
+            os.dup2(nowhere, 2)
+            stack.callback(os.dup2, kept, 2)
         yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def cores() -> int:

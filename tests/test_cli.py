@@ -1,11 +1,14 @@
 """The command line: its formats, one sentence for what is wrong, and no TensorFlow where none is needed."""
 
+import errno
 import json
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -13,7 +16,8 @@ from click.testing import CliRunner
 import fernb
 from fernb import config
 from fernb.app import doctor
-from fernb.app.cli import main
+from fernb.app.cli import choices, main
+from fernb.app.cli.common import Command, Group
 from fernb.data import loading as data
 from fernb.data.faceset import FaceSet, make_splits
 from fernb.labels import EMOTIONS_8
@@ -29,20 +33,20 @@ def run(*arguments: str):
 @pytest.fixture
 def few(monkeypatch):
     """Seven drawn faces of each emotion in each part."""
-    whole = fernb.load_faces("synthetic")
+    whole = fernb.load_faces("synthetic-easy")
     parts = [FaceSet(part.images[:49], part.labels[:49]) for part in whole.parts().values()]
     splits = make_splits(*parts, "a few drawn faces")
-    monkeypatch.setattr(data, "load_faces", lambda source="auto": splits)
+    monkeypatch.setattr(data, "load_faces", lambda source="auto", **_: splits)
     return splits
 
 
 def test_predict_starts_with_the_accuracy(few):
     lines = run("predict").stdout.splitlines()
-    assert re.fullmatch(r"Accuracy on test set: \d+%", lines[0])
+    assert re.fullmatch(r"Accuracy on test set: \d+\.\d%", lines[0])
     assert "Wilson" in lines[1] and any(line.startswith("disgust") for line in lines)
     assert any("de-duplicated" in line for line in lines) and "my_own_model.tflite" in lines[-1]
     report = json.loads(run("predict", "--json").stdout)
-    assert report["n"] == 49 and f"{report['accuracy']:.0%}" in lines[0]
+    assert report["n"] == 49 and f"{report['accuracy']:.1%}" in lines[0]
 
 
 def test_predict_pictures():
@@ -103,7 +107,6 @@ def test_train_then_predict_with_it(few, tmp_path):
         ["preprocess", COLLINS + "x"],
         ["data", "import", "absent.csv"],
         ["data", "import", "."],
-        ["train", "--recipe", "best"],
     ],
 )
 def test_what_is_wrong_is_one_sentence(arguments, tmp_path, monkeypatch):
@@ -122,20 +125,138 @@ def test_a_network_is_not_tested_on_emotions_that_it_does_not_know(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["doctor"], ["predict", COLLINS], ["live", "--source", CLIP, "--seconds", "1"]]
+    ("error", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (OSError(errno.ENOSPC, "No space left on device", "out/x.csv"), "out/x.csv: the disk is full"),
+        (OSError("cannot write"), "cannot write"),
+        (PermissionError(errno.EACCES, "Permission denied", "x.csv"), "x.csv: Permission denied"),
+        (MemoryError(), "not enough memory"),
+        (ModuleNotFoundError("No module named 'keras'", name="keras"), 'pip install "fernb[train]"'),
+    ],
 )
-def test_tensorflow_stays_out(arguments):
-    code = (
-        "import sys; from fernb.app.cli import main; main(sys.argv[1:], standalone_mode=False);"
-        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+def test_what_the_machine_lacks_is_one_sentence_too(error, sentence, monkeypatch):
+    def fails(*given):
+        raise error
+
+    monkeypatch.setattr("fernb.app.demo.run", fails)
+    result = run("demo")
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert result.stderr.startswith(
+        f"fernb: {sentence}" if not isinstance(error, ImportError | MemoryError) else "fernb: "
     )
-    if arguments == ["doctor"]:  # doctor ends by itself
-        code = (
-            "import sys; from fernb.app.doctor import check; check();"
-            "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
-        )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert sentence in result.stderr and result.stderr.endswith(".\n") and not result.stderr.endswith("..\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train", "--recipe", "best"], "is not one of 'plain', 'lesson'"),
+        (["train", "--seed", "-1"], "not in the range x>=0"),
+        (["scan", CLIP, "--smoothing", "hard"], "is not one of 'none', 'mean'"),
+        (["style", COLLINS, "dots", "--features", "best"], "is not one of 'auto', 'vgg19'"),
+        (["live", "--bla"], "No such option '--bla'."),
+        (["trane"], "Did you mean"),
+    ],
+)
+def test_a_wrong_option_is_told_with_what_it_can_be(arguments, sentence):
+    result = run(*arguments)
+    assert result.exit_code == 2 and sentence in result.stderr
+    assert result.stderr.rstrip().endswith((".", "?)"))
+
+
+# --- help ----------------------------------------------------------------------------------------------
+
+
+def commands(group: Group = main, before: tuple[str, ...] = ()):
+    for name, command in group.commands.items():
+        if isinstance(command, Group):
+            yield from commands(command, (*before, name))
+        else:
+            yield pytest.param(command, id=" ".join([*before, name]))
+
+
+@pytest.mark.parametrize("command", commands())
+def test_help_has_whole_sentences_and_an_example(command):
+    assert isinstance(command, Command) and command.help.strip().endswith(".")
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    assert [option.name for option in options if not (option.help or "").strip().endswith((".", ".)", ":"))] == []
+    program, *arguments = shlex.split(command.example)
+    found = main
+    while isinstance(found, Group):
+        found = found.commands[arguments.pop(0)]
+    assert program == "fernb" and found is command
+    command.make_context(command.name, arguments)  # the example's options exist
+
+
+def test_help_lists_every_command_with_its_example():
+    text = run("--help").stdout
+    for parameter in commands():
+        (command,) = parameter.values
+        assert parameter.id in text and f"$ {command.example}" in text
+    assert "..." not in text.replace("[ARGS]...", "")
+
+
+def test_choices_are_what_the_package_knows():
+    from fernb.data.ferplus import FERPLUS_SUBSETS
+    from fernb.style.features import NAMES
+    from fernb.training import RECIPES
+    from fernb.video.smoothing import SMOOTHERS
+
+    assert tuple(RECIPES) == choices.RECIPES and tuple(SMOOTHERS) == choices.SMOOTHINGS
+    assert tuple(NAMES) == choices.FEATURES and tuple(FERPLUS_SUBSETS) == choices.FERPLUS
+
+
+# --- without TensorFlow --------------------------------------------------------------------------------
+
+LIGHT = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] in ("tensorflow", "keras", "tensorboard", "anywidget", "ipywidgets", "IPython"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from fernb.app.cli import main
+main(sys.argv[1:])
+"""
+
+
+def run_light(*arguments: object, cwd=None) -> subprocess.CompletedProcess:
+    """The command where neither TensorFlow nor Jupyter is installed."""
+    words = [sys.executable, "-c", LIGHT, *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["doctor"],
+        ["predict", COLLINS],
+        ["live", "--source", CLIP, "--seconds", "1"],
+        ["scan", CLIP, "--every", "5s", "--out", "out"],
+    ],
+    ids=" ".join,
+)
+def test_reading_faces_needs_no_tensorflow(arguments, tmp_path):
+    done = run_light(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["train"], ["transfer"], ["hack", COLLINS, "--to", "sad"], ["style", COLLINS, "dots"]],
+    ids=lambda words: words[0],
+)
+def test_what_needs_tensorflow_says_so(arguments, tmp_path):
+    done = run_light(*arguments, "--out", tmp_path / "x.png")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert 'pip install "fernb[train]"' in done.stderr and done.stderr.endswith(".\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- doctor ------------------------------------------------------------------------------------------

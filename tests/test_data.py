@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fernb import config
-from fernb.data import faceset, fer2013, ferplus, loading
-from fernb.data import fer2013 as layouts
+from fernb.data import archives, faceset, fer2013, ferplus, loading
 from fernb.data.faceset import FaceSet, describe, duplicated, make_splits
 from fernb.data.ferplus import ferplus_splits
 from fernb.data.loading import import_data, load_cache, load_faces
@@ -112,6 +111,22 @@ def test_folders_without_names_cut_val_from_train_and_say_so(tmp_path):
     assert set(splits.train.labels) == {EMOTIONS.index("angry"), EMOTIONS.index("happy")}
 
 
+def test_a_folder_for_each_emotion_is_a_test_set(tmp_path):
+    for i in (0, 3, 10, 17):
+        path = tmp_path / "posed" / EMOTIONS[LABELS[i]] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(IMAGES[i]).save(path)
+    splits = load_faces(tmp_path / "posed", for_test=True)
+    assert [len(part) for part in splits.parts().values()] == [0, 0, 4] and splits.source.startswith("posed")
+    assert sorted_set(splits.test) == sorted_set(FaceSet(IMAGES[[0, 3, 10, 17]], LABELS[[0, 3, 10, 17]]))
+    assert "0 of test are also in train" in describe(splits)[-1]
+    with pytest.raises(DataError, match="fernb predict --data"):
+        load_faces(tmp_path / "posed")
+    with pytest.raises(DataError, match="fernb predict --data"):
+        import_data(tmp_path / "posed", tmp_path / "out.npz")
+    assert not (tmp_path / "out.npz").exists()
+
+
 def test_kaggles_train_and_test_tables(tmp_path):
     lines = [",".join(row(i).split(",")[:2]) for i in range(28)]
     (tmp_path / "train.csv").write_text("emotion,pixels\n" + "\n".join(lines[:20]) + "\n")
@@ -157,7 +172,7 @@ def test_votes_of_other_rows_are_refused(tmp_path, usage):
     (tmp_path / "fer2013.csv").write_text(TABLE)
     write_votes(tmp_path / "votes.csv", np.ones((len(usage), 10), int), usage)
     with pytest.raises(DataError, match=r"votes\.csv"):
-        import_data(tmp_path / "fer2013.csv", tmp_path / "out.npz", tmp_path / "votes.csv")
+        import_data(tmp_path / "fer2013.csv", tmp_path / "out.npz", votes=tmp_path / "votes.csv")
     assert not (tmp_path / "out.npz").exists()
 
 
@@ -255,19 +270,19 @@ def test_files_that_are_not_fer2013(tmp_path):
 
 
 def test_a_zip_bomb_ends_early(tmp_path, monkeypatch):
-    monkeypatch.setattr(layouts, "MAX_UNPACKED", 10_000)
+    monkeypatch.setattr(archives, "MAX_UNPACKED", 10_000)
     with gzip.open(tmp_path / "fer2013.csv.gz", "wt") as file:
         file.write(TABLE)
     with pytest.raises(DataError, match="unpacks to more than"):
         load_faces(tmp_path / "fer2013.csv.gz")
 
 
-def test_a_picture_of_another_size_is_named(tmp_path):
+def test_an_image_of_another_size_is_named(tmp_path):
     write_folders(tmp_path)
     Image.new("L", (64, 64)).save(tmp_path / "train" / "happy" / "Training_99.png")
     with pytest.raises(DataError, match=r"Training_99\.png.*64x64"):
         load_faces(tmp_path)
-    (tmp_path / "train" / "happy" / "Training_99.png").write_bytes(b"no picture")
+    (tmp_path / "train" / "happy" / "Training_99.png").write_bytes(b"no image")
     assert import_data(tmp_path, tmp_path / "o.npz", skip_bad_rows=True).skipped == 1
 
 

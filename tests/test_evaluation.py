@@ -85,10 +85,9 @@ def test_evaluate_agrees_with_scikit_learn_and_with_itself(case):
     report = evaluation.evaluate(probs, labels, classes)
     chosen = probs.argmax(1)
     assert report["accuracy"] == pytest.approx(accuracy_score(labels, chosen))
-    everything = range(len(classes))
     for mean in ("macro", "weighted"):
         assert report[mean]["f1"] == pytest.approx(
-            f1_score(labels, chosen, labels=everything, average=mean, zero_division=0)
+            f1_score(labels, chosen, labels=np.unique(labels), average=mean, zero_division=0)
         )
     confusion = np.array(report["confusion"])
     assert confusion.sum() == len(labels)
@@ -101,12 +100,12 @@ def test_evaluate_agrees_with_scikit_learn_and_with_itself(case):
 @given(any_answers(), st.integers(1, 30))
 def test_reliability_counts_every_face_once(case, bins):
     probs, labels = case
-    table = evaluation.reliability(probs, labels, bins)
+    table = evaluation.reliability(probs, labels, bins=bins)
     assert sum(table["count"]) == len(labels)
     assert len(table["count"]) <= bins
     assert all(0 <= value <= 1 for value in table["accuracy"])
     assert np.average(table["accuracy"], weights=table["count"]) == pytest.approx((probs.argmax(1) == labels).mean())
-    assert 0 <= evaluation.expected_calibration_error(probs, labels, bins) <= 1
+    assert 0 <= evaluation.expected_calibration_error(probs, labels, bins=bins) <= 1
 
 
 def test_reliability_by_hand():
@@ -150,7 +149,7 @@ def test_temperature_bears_certainty_and_no_faces():
 def test_report_in_words():
     report = evaluation.evaluate(PROBS, LABELS, PETS, duplicate=np.array([True, False, False, False]))
     lines = evaluation.report_lines(report)
-    assert lines[0] == "Accuracy on test set: 50%"
+    assert lines[0] == "Accuracy on test set: 50.0%"
     assert lines[1] == "50.00% of 4 faces, 95 % interval 15.00% to 85.00% (Wilson)"
     text = "\n".join(lines)
     assert "de-duplicated: 33.33% of the 3 faces" in text
@@ -175,12 +174,12 @@ def test_report_leaves_out_what_it_does_not_know():
 
 
 @given(any_answers())
-def test_first_line_is_a_whole_percent(case):
+def test_first_line_has_one_decimal(case):
     probs, labels = case
     report = evaluation.evaluate(probs, labels, EMOTIONS_8[: probs.shape[1]])
     words, percent = evaluation.report_lines(report)[0].split(": ")
     assert words == "Accuracy on test set"
-    assert abs(int(percent.removesuffix("%")) - 100 * report["accuracy"]) <= 0.5 + 1e-9
+    assert abs(float(percent.removesuffix("%")) - 100 * report["accuracy"]) <= 0.05 + 1e-9
 
 
 def test_majority_class_is_that_of_the_training_set():

@@ -67,14 +67,14 @@ def test_a_picture_without_a_face_says_what_to_try():
 def test_a_bad_file_is_a_sentence_and_the_old_answer_goes(data):
     widget = PhotoUpload(detector="haar")
     choose(widget, "grace.jpg", (config.SAMPLES / "grace_hopper.jpg").read_bytes())
-    assert "bad.jpg is not a picture" in choose(widget, "bad.jpg", data)
+    assert "bad.jpg is not an image" in choose(widget, "bad.jpg", data)
     assert widget.rgb is None and widget.faces is None and widget._answer.value == ""
     assert "1 face" in choose(widget, "grace.jpg", (config.SAMPLES / "grace_hopper.jpg").read_bytes())
 
 
 def test_a_picture_that_would_fill_the_memory_is_refused():
     wide = cv2.imencode(".png", np.zeros((1, 20_000), np.uint8))[1].tobytes()
-    assert "scale it down" in choose(PhotoUpload(), "wide.png", wide)
+    assert "scale it below" in choose(PhotoUpload(), "wide.png", wide)
 
 
 # --- a scanned video ---------------------------------------------------------------------------------

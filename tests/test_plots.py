@@ -1,17 +1,19 @@
 """Every figure shows what it was given, on the axes it was given, and leaves the rest alone."""
 
+import itertools
 import os
 import subprocess
 import sys
 
+import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from fernb import plots as plots
+from fernb import plots
 from fernb.data.faceset import FaceSet, make_splits
 from fernb.evaluation import evaluate, reliability
 from fernb.labels import COLOURS, EMOTIONS, EMOTIONS_8
@@ -33,23 +35,23 @@ RGB = np.zeros((60, 90, 3), np.uint8)
 BOX = Detection(10, 20, 30, 30, 1.0)
 
 ON_AXES = {
-    "picture": lambda ax: plots.picture(FACES[0], "a face", ax),
+    "image": lambda ax: plots.image(FACES[0], "a face", ax=ax),
     "class_counts": lambda ax: plots.class_counts(SPLITS, ax),
     "histogram": lambda ax: plots.histogram(FACES[0], ax),
     "confusion_matrix": lambda ax: plots.confusion_matrix(REPORT, ax),
     "probability_bars": lambda ax: plots.probability_bars(PROBS[0], ax=ax),
-    "heat_overlay": lambda ax: plots.heat_overlay(FACES[0], np.zeros((48, 48)), "cold", ax),
+    "heat_overlay": lambda ax: plots.heat_overlay(FACES[0], np.zeros((48, 48)), title="cold", ax=ax),
     "reliability_diagram": lambda ax: plots.reliability_diagram(TABLE, ax),
-    "ladder": lambda ax: plots.ladder([("chance", 1 / 7, None)], ax),
-    "detections": lambda ax: plots.detections(RGB, [BOX], ["happy 73%"], ax),
+    "baseline_comparison": lambda ax: plots.baseline_comparison([("chance", 1 / 7, None)], ax),
+    "detections": lambda ax: plots.detections(RGB, [BOX], texts=["happy 73%"], ax=ax),
     "timeline": lambda ax: plots.timeline(np.arange(10), PROBS, ax=ax),
     "smoothing_cost": lambda ax: plots.smoothing_cost({"none": [(0.0, 30.0)]}, ax),
     "ablation": lambda ax: plots.ablation({"start": [0.6, 0.61], "more": [0.63]}, ax),
-    "closed_eyes": lambda ax: plots.closed_eyes([0, 1], [0, 0.1], [False, True], 0.15, ax),
+    "closed_eyes": lambda ax: plots.closed_eyes([0, 1], [0, 0.1], alarms=[False, True], threshold=0.15, ax=ax),
 }
 GRIDS = {
     "row": lambda: plots.row({"before": FACES[0], "after": RGB}),
-    "face_grid": lambda: plots.face_grid(FACES, LABELS, PROBS),
+    "face_grid": lambda: plots.face_grid(FACES, LABELS, probs=PROBS),
     "learning_curves": lambda: plots.learning_curves(HISTORY, "a run", best_epoch=1),
     "runs": lambda: plots.runs({"small": HISTORY, "large": HISTORY}),
     "calibration": lambda: plots.calibration({"net": TEST}),
@@ -57,7 +59,7 @@ GRIDS = {
     "style_losses": lambda: plots.style_losses({"adam": STEPS}),
     "survival": lambda: plots.survival({"faces": SURVIVED}),
     "weight_maps": lambda: plots.weight_maps(np.zeros((7, 48, 48))),
-    "ways": lambda: plots.ways([("frozen", 0.5, 7000, 1.5), ("from scratch", 0.6, 9000, None)]),
+    "methods": lambda: plots.methods([("frozen", 0.5, 7000, 1.5), ("from scratch", 0.6, 9000, None)]),
     "confidences": lambda: plots.confidences({"a": PROBS, "b": PROBS[:1]}),
 }
 
@@ -77,8 +79,7 @@ def ticks(labels):
 
 
 def test_every_figure_of_the_module_is_tested():
-    public = {name for name, value in vars(plots).items() if getattr(value, "__module__", "") == plots.__name__}
-    assert {name for name in public if not name.startswith("_")} == set(ON_AXES) | set(GRIDS)
+    assert {name for name in plots.__all__ if name.islower()} == set(ON_AXES) | set(GRIDS)
 
 
 @pytest.mark.parametrize("name", ON_AXES)
@@ -119,16 +120,16 @@ def test_settings_and_data_stay_as_they_were(name):
 def test_works_without_a_screen_and_leaves_the_choice_of_backend_to_jupyter():
     code = (
         "import sys; from fernb import plots; assert 'matplotlib.backends.backend_agg' not in sys.modules;"
-        "plots.picture([[0, 255]]).figure.canvas.draw()"
+        "plots.image([[0, 255]]).figure.canvas.draw()"
     )
     nothing_chosen = {key: value for key, value in os.environ.items() if key not in ("MPLBACKEND", "DISPLAY")}
     subprocess.run([sys.executable, "-c", code], env=nothing_chosen, check=True, timeout=120)
 
 
-def test_picture_is_shown_as_it_is():
-    shown = plots.picture(FACES[0], "a face").images[0]
+def test_image_is_shown_as_it_is():
+    shown = plots.image(FACES[0], "a face").images[0]
     assert np.array_equal(shown.get_array(), FACES[0])
-    assert shown.get_clim() == (0, 255)  # a dark picture stays dark
+    assert shown.get_clim() == (0, 255)  # a dark image stays dark
 
 
 def test_row_names_each_picture():
@@ -139,10 +140,10 @@ def test_row_names_each_picture():
 
 def test_face_grid_tells_truth_and_answer_and_marks_the_wrong():
     wrong = np.roll(PROBS, 1, axis=0)
-    figure = plots.face_grid(FACES, LABELS, np.concatenate([PROBS[:1], wrong[1:]]))
+    figure = plots.face_grid(FACES, LABELS, probs=np.concatenate([PROBS[:1], wrong[1:]]))
     first, second = figure.axes[:2]
     assert first.get_title() == "angry\nangry 70%"
-    assert second.get_title() == "disgust\nangry 70%"
+    assert second.get_title() == "disgust\n✗ angry 70%"
     assert first.title.get_color() == "black" != second.title.get_color()
     assert sum(len(ax.images) for ax in figure.axes) == 10
 
@@ -174,6 +175,15 @@ def test_histogram_counts_every_pixel():
     assert np.array_equal(heights, np.bincount(FACES[0].ravel(), minlength=256))
 
 
+def test_one_level_does_not_flatten_the_histogram():
+    grey = np.full((100, 100), 255, np.uint8)
+    grey[:20, :51] = np.tile(np.arange(100, 151), (20, 1))
+    ax = plots.histogram(grey)
+    assert 20 <= ax.get_ylim()[1] < 40  # white has 8,980 pixels, every other level 20
+    assert words(ax) == ["  level 255: 8,980 ↑  "]
+    plots.histogram(np.zeros((4, 4), np.uint8)).figure.canvas.draw()  # one level alone is no trouble
+
+
 def test_learning_curves_count_epochs_from_one():
     loss, accuracy = plots.learning_curves(HISTORY, "a run", best_epoch=1).axes
     assert loss.lines[0].get_xdata().tolist() == [1, 2, 3]
@@ -189,8 +199,8 @@ def test_confusion_matrix_shows_shares_of_each_truth():
     ax = plots.confusion_matrix(report)
     assert words(ax) == ["75%", "25%", "0%", "0%"]  # no dog was shown: no division by zero
     assert ticks(ax.get_yticklabels()) == ticks(ax.get_xticklabels()) == ["cat", "dog"]
-    assert (ax.get_ylabel(), ax.get_xlabel()) == ("truth", "answer")
-    assert ax.get_title() == "accuracy 75.0% on 4 faces"
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("true emotion", "predicted emotion")
+    assert ax.get_title() == "accuracy 75.0% on 4 faces (each row: 100 %)"
 
 
 def test_probability_bars_wear_the_emotions_colours():
@@ -209,7 +219,7 @@ def test_weight_maps_share_one_scale_around_zero():
 
 
 def test_heat_lies_over_the_face():
-    face, heat = plots.heat_overlay(FACES[0], np.eye(48), "warm").images
+    face, heat = plots.heat_overlay(FACES[0], np.eye(48), title="warm").images
     assert np.array_equal(face.get_array(), FACES[0])
     assert heat.get_clim() == (0, 1)
     assert 0 < heat.get_alpha() < 1
@@ -222,19 +232,27 @@ def test_reliability_diagram_has_a_dot_for_each_bin():
     assert dots.get_sizes()[1] == 4 * dots.get_sizes()[0]
 
 
-def test_ladder_keeps_the_order_and_draws_the_intervals():
-    ax = plots.ladder([("chance", 1 / 7, None), ("human", 0.65, [0.6, 0.7])])
+def test_baseline_comparison_keeps_the_order_and_draws_the_intervals():
+    ax = plots.baseline_comparison([("chance", 1 / 7, None), ("human", 0.65, [0.6, 0.7])])
     assert ticks(ax.get_yticklabels()) == ["chance", "human"]
     assert ax.yaxis_inverted()  # the first stands on top
     assert [bar.get_width() for bar in ax.patches] == pytest.approx([1 / 7, 0.65])
     assert words(ax) == ["14.3%", "65.0%"]
     assert len(ax.collections) == 1  # one interval
     assert ax.collections[0].get_segments()[0][:, 0] == pytest.approx([0.6, 0.7])
+    assert ax.get_xlabel() == "accuracy (lines: 95 % intervals)"
+
+
+def test_a_stated_range_is_no_confidence_interval():
+    ax = plots.baseline_comparison([("net", 0.7, [0.69, 0.71]), ("people", 0.65, [0.6, 0.7])], stated={"people"})
+    solid, dotted = (lines.get_linestyle()[0][1] for lines in ax.collections)
+    assert solid is None and dotted is not None
+    assert ax.get_xlabel() == "accuracy (lines: 95 % intervals; dotted: a stated range)"
 
 
 def test_detections_boxes_faces_and_eyes():
     with_eyes = Detection(50, 10, 30, 30, 1.0, eyes=((55, 18, 6, 6), (68, 18, 6, 6)))
-    ax = plots.detections(RGB, [BOX, with_eyes], ["happy 73%"])
+    ax = plots.detections(RGB, [BOX, with_eyes], texts=["happy 73%"])
     boxes = [(*box.get_xy(), box.get_width(), box.get_height()) for box in ax.patches]
     assert boxes == [(10, 20, 30, 30), (50, 10, 30, 30), (55, 18, 6, 6), (68, 18, 6, 6)]
     assert words(ax) == ["happy 73%"]
@@ -247,7 +265,7 @@ def test_timeline_stacks_to_one_and_shows_the_truth():
     assert ax.collections[-1].get_paths()[0].vertices[:, 1].max() == pytest.approx(1, abs=1e-5)
     assert [to_hex(strip.get_facecolor()) for strip in ax.patches] == [COLOURS["happy"], COLOURS["sad"]]
     assert words(ax) == ["happy", "sad"]
-    assert ax.get_title() == "person 1 (strip: the truth)"
+    assert ax.get_title() == "person 1 (above: truth)"
     assert ax.get_xlabel() == "time (s)"
     assert ticks(ax.get_legend().get_texts()) == list(reversed(EMOTIONS))
 
@@ -256,6 +274,11 @@ def test_timeline_names_only_stretches_with_room_for_it():
     ax = plots.timeline(np.arange(10), PROBS, truth=[(0, 0.5, "happy"), (0.5, 9, "sad")])
     assert len(ax.patches) == 2
     assert words(ax) == ["sad"]
+
+
+def test_timeline_shows_what_was_shown_below_the_truth():
+    ax = plots.timeline(np.arange(10), PROBS, truth=[(0, 9, "happy")], shown=[(0, 9, "sad")])
+    assert words(ax) == ["sad", "happy"] and ax.get_ylim()[1] == pytest.approx(1.2)
 
 
 def test_timeline_without_truth_has_no_strip():
@@ -268,30 +291,33 @@ def test_smoothing_cost_has_a_line_for_each_smoother():
     ax = plots.smoothing_cost({"none": [(0.0, 30.0)], "mean": [(0.1, 9.0), (0.3, 2.0)]})
     assert [line.get_xydata().tolist() for line in ax.lines] == [[[0, 30]], [[0.1, 9], [0.3, 2]]]
     assert ticks(ax.get_legend().get_texts()) == ["none", "mean"]
+    assert ax.get_yscale() == "symlog"  # no smoothing has hundreds of changes, good ones two
 
 
 def test_closed_eyes_marks_the_alarm():
-    ax = plots.closed_eyes([0, 1, 2, 3], [0, 0.1, 0.2, 0.1], [False, False, True, False], 0.15)
+    ax = plots.closed_eyes([0, 1, 2, 3], [0, 0.1, 0.2, 0.1], alarms=[False, False, True, False], threshold=0.15)
     (alarm,) = ax.collections
     assert alarm.get_paths()[0].vertices[:, 0].tolist().count(2) > 0
     assert ax.get_ylim() == (0, 0.5) and ax.get_xlim() == (0, 3)
 
 
-def test_ways_names_what_was_not_timed():
-    figure = plots.ways([("frozen", 0.5, 7000, 1.5), ("from scratch", 0.6, 9000, None)])
-    assert [ax.get_title() for ax in figure.axes] == ["accuracy", "learnt parameters", "minutes"]
+def test_methods_have_axes_and_name_what_was_not_timed():
+    figure = plots.methods([("frozen", 0.5, 7000, 1.5), ("from scratch", 0.6, 9000, None)])
+    assert [ax.get_xlabel() for ax in figure.axes] == ["accuracy", "learnt parameters (log)", "minutes (log)"]
     assert [[word.strip() for word in words(ax)] for ax in figure.axes] == [
         ["50.0%", "60.0%"],
         ["7,000", "9,000"],
-        ["1.5", "unknown"],
+        ["1.5", "not timed"],
     ]
+    figure.canvas.draw()
+    assert all(any(ticks(ax.get_xticklabels())) for ax in figure.axes)
     assert [bar.get_width() for bar in figure.axes[0].patches] == [0.5, 0.6]
     assert ticks(figure.axes[0].get_yticklabels()) == ["frozen", "from scratch"]
     assert figure.axes[0].yaxis_inverted()  # the first stands on top
 
 
-def test_ways_can_be_drawn_where_nothing_was_timed():
-    plots.ways([("frozen", 0.5, 7000, None)]).canvas.draw()
+def test_methods_leave_minutes_out_where_nothing_was_timed():
+    assert len(plots.methods([("frozen", 0.5, 7000, None)]).axes) == 2
 
 
 def test_confidences_counts_shares_of_the_faces():
@@ -307,7 +333,8 @@ def test_confidences_counts_shares_of_the_faces():
 def test_runs_mark_the_epoch_that_was_kept():
     figure = plots.runs({"small": HISTORY, "large": HISTORY | {"val_accuracy": [0.4, 0.3, 0.2]}})
     marks = [next(line for line in ax.lines if line.get_linestyle() == ":").get_xdata()[0] for ax in figure.axes]
-    assert marks == [2, 2, 1, 1]
+    assert marks == [2, 1]
+    assert {ax.get_ylabel() for ax in figure.axes} == {"accuracy"}  # losses of several networks cannot be compared
 
 
 def test_robustness_begins_with_clean_faces():
@@ -324,9 +351,35 @@ def test_ablation_tells_points_gained():
 def test_style_losses_have_a_line_for_each_transfer():
     figure = plots.style_losses({"adam": STEPS, "lbfgs": STEPS[:1]})
     assert [list(line.get_ydata()) for line in figure.axes[1].lines] == [[2.0, 1.0], [2.0]]
+    assert {ax.get_xlabel() for ax in figure.axes} == {"step"}
+    counted = plots.style_losses({"adam": [step | {"evaluations": 5 * i} for i, step in enumerate(STEPS, 1)]})
+    assert list(counted.axes[0].lines[0].get_xdata()) == [5, 10]
 
 
 def test_survival_shows_the_noise_dotted():
     ax = plots.survival({"faces": SURVIVED}).axes[0]
     (dotted,) = [line for line in ax.lines if line.get_linestyle() == ":"]
     assert list(dotted.get_ydata()) == [0.6] * 3 and ticks(ax.get_xticklabels()) == ["0.3", "1", "3"]
+
+
+def test_long_names_do_not_run_into_each_other():
+    figure = plots.row({f"the style, as the network {i} sees it": FACES[0] for i in range(3)}, 1.6)
+    figure.canvas.draw()
+    boxes = [ax.title.get_window_extent() for ax in figure.axes]
+    assert all(left.x1 <= right.x0 for left, right in itertools.pairwise(boxes))
+
+
+@pytest.mark.parametrize("blind", ["protan", "deutan"])
+def test_colour_blind_readers_can_tell_the_emotions_apart(blind):
+    """Colours as seen after Machado et al. 2009, severity 1; distances of ten in CIELAB are plainly seen."""
+    see = {
+        "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    }[blind]
+    srgb = np.array([to_rgb(COLOURS[name]) for name in EMOTIONS_8])
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    seen = (linear @ np.transpose(see)).clip(0, 1)
+    seen = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+    lab = cv2.cvtColor(seen[None].astype(np.float32), cv2.COLOR_RGB2LAB)[0]
+    apart = np.linalg.norm(lab[:, None] - lab, axis=-1) + 1000 * np.eye(len(lab))
+    assert apart.min() > 10

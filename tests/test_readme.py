@@ -11,6 +11,7 @@ import sys
 
 import click
 import pytest
+import yaml
 
 from fernb import EMOTIONS, config
 from fernb.app.cli import main
@@ -36,6 +37,31 @@ def test_the_first_screen_says_how_to_start():
 def test_every_link_leads_somewhere():
     links = re.findall(r"\]\(([^)#\s]+)", README)
     assert [link for link in links if not link.startswith("http") and not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+def test_what_the_guides_name_is_there(name):
+    """A newcomer finds the file that is named; a module without its suffix may be a folder."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:fernb|tests|benchmarks|tools|notebooks)/[\w/.]*)`", text)
+    assert [path for path in named if not (ROOT / path).exists() and not (ROOT / f"{path}.py").exists()] == []
+    links = re.findall(r"\]\(([^)#\s]+)", text)
+    assert [link for link in links if not link.startswith("http") and not (ROOT / link).exists()] == []
+
+
+def test_the_readme_shows_every_room():
+    rooms = {
+        path.stem for path in (ROOT / "fernb").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    shown = set(re.findall(r"`(\w+)/?`", README[README.index("## Layout") :]))
+    assert rooms - {"__init__", "augmentation", "targets"} <= shown
+
+
+def test_pre_commit_does_what_make_lint_does():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    lint = re.search(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    made = [line.split("/", 1)[1].removesuffix(" .") for line in lint.splitlines()]
+    assert [hook["entry"].removeprefix(".venv/bin/").removesuffix(" --force-exclude") for hook in hooks] == made
 
 
 def test_every_column_of_the_table_is_explained():
@@ -75,10 +101,10 @@ def test_the_extras_exist():
 
 
 def test_every_figure_is_as_its_file_has_it():
-    spec = importlib.util.spec_from_file_location("readme_numbers", ROOT / "benchmarks" / "readme_numbers.py")
+    spec = importlib.util.spec_from_file_location("readme_numbers", ROOT / "tools" / "readme_numbers.py")
     numbers = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(numbers)
-    assert numbers.filled(README) == README, "run `python benchmarks/readme_numbers.py`"
+    assert numbers.filled(README) == README, "run `python tools/readme_numbers.py`"
 
 
 # --- in a scratch copy ---------------------------------------------------------------------------------
@@ -119,7 +145,7 @@ def test_commands_do_what_they_say(scratch):
         assert answer.returncode == 0, f"{command}: {answer.stderr}"
         assert answer.stdout, command
         if command == "fernb predict":
-            assert re.fullmatch(r"Accuracy on test set: \d+%", answer.stdout.splitlines()[0])
+            assert re.fullmatch(r"Accuracy on test set: \d+\.\d%", answer.stdout.splitlines()[0])
 
 
 def test_python_example_runs(scratch):

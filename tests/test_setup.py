@@ -71,7 +71,7 @@ def test_constraints_are_exact_versions():
     assert len(lines) == len(constraints())
 
 
-@pytest.mark.parametrize("requirement", [r for r in direct("lab", "test") if applies(r)], ids=lambda r: r.name)
+@pytest.mark.parametrize("requirement", [r for r in direct("lab", "train", "test") if applies(r)], ids=lambda r: r.name)
 def test_ranges_hold_the_tested_version(requirement):
     tested = {canonicalize_name(name): version for name, version in constraints().items()}
     assert requirement.specifier, "every dependency has a range"
@@ -83,7 +83,7 @@ def test_constraints_are_what_is_installed():
     tested = {canonicalize_name(name): version for name, version in constraints().items()}
     installed = {name: importlib.metadata.version(name) for name in tested if _is_installed(name)}
     assert {name: version for name, version in tested.items() if name in installed} == installed
-    needed = reachable("lab", "test") - {"setuptools", "wheel"}  # tools that come with a virtual environment
+    needed = reachable("lab", "train", "test") - {"setuptools", "wheel"}  # tools that come with a virtual environment
     assert needed <= set(tested), "constraints.txt lacks some"
     if (sys.platform, sys.version_info[:2]) == ("linux", (3, 11)):
         assert set(tested) <= needed, "constraints.txt names what nothing needs"
@@ -99,7 +99,7 @@ def _is_installed(name: str) -> bool:
 def test_only_one_opencv_can_come():
     """Two wheels overwrite each other's files, and only the headless one runs on servers."""
     opencv = {"opencv-python-headless"}
-    assert {name for name in reachable("lab", "test") if name.startswith("opencv")} == opencv
+    assert {name for name in reachable("lab", "train", "test") if name.startswith("opencv")} == opencv
     everything = {canonicalize_name(r.name) for r in direct(*PROJECT["optional-dependencies"])}
     assert {name for name in everything if name.startswith("opencv")} == opencv
     assert {name for name in constraints() if name.startswith("opencv")} == opencv
@@ -113,8 +113,13 @@ def test_opencv_5_without_haar_cascades_is_refused():
 @pytest.mark.parametrize("system", [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("win32", "AMD64")])
 def test_exactly_one_tensorflow_everywhere(system):
     where = {"sys_platform": system[0], "platform_machine": system[1]}
-    found = [r.name for r in direct() if r.name.startswith("tensorflow") and r.marker.evaluate(where)]
+    found = [r.name for r in direct("train") if r.name.startswith("tensorflow") and r.marker.evaluate(where)]
     assert found == ["tensorflow-cpu" if system == ("linux", "x86_64") else "tensorflow"]
+
+
+def test_fernb_alone_is_light():
+    """``pip install fernb`` reads images and video; TensorFlow and Jupyter come with extras."""
+    assert not {"tensorflow", "tensorflow-cpu", "keras", "tensorboard", "jupyterlab", "ipywidgets"} & reachable()
 
 
 # --- environment.yml -----------------------------------------------------------------------------------
@@ -125,7 +130,7 @@ def expected_environment() -> dict:
     tested = {canonicalize_name(name): version for name, version in constraints().items()}
     tested["tensorflow"] = tested["tensorflow-cpu"]  # the same release, for the other systems
     pins = []
-    for requirement in sorted(direct("lab", "test"), key=lambda r: r.name):
+    for requirement in sorted(direct("lab", "train", "test"), key=lambda r: r.name):
         marker = f" ; {requirement.marker}" if requirement.marker else ""
         pins.append(f"{requirement.name}=={tested[canonicalize_name(requirement.name)]}{marker}")
     pip = ["-c constraints.txt", "-e .", *pins]
@@ -162,7 +167,7 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 
 @needs_make
-@pytest.mark.parametrize("target", ["demo", "test", "lab", "full", "render"])
+@pytest.mark.parametrize("target", ["demo", "test", "lab", "full", "render", "solutions", "book"])
 def test_make_knows(target, tmp_path):
     """Each target sets itself up where there is no .venv yet."""
     answer = make(tmp_path, "-n", target, "DATA=x.csv")

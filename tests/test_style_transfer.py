@@ -1,5 +1,6 @@
 """Neural style: the mathematics by hand and by finite differences, the settings, and what users do wrong."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -22,6 +23,11 @@ from fernb.style.transfer import transfer_style
 from fernb.vision.images import read_image, write_image
 
 
+def drawn(name, size):
+    """The style ``name`` at ``size`` pixels a side."""
+    return style_transfer.resize_to_fit(styles.style_image(name), size)
+
+
 @pytest.fixture(scope="module")
 def untrained():
     return load_features("untrained")
@@ -30,7 +36,7 @@ def untrained():
 @pytest.fixture(scope="module")
 def pictures():
     rng = np.random.default_rng(1)
-    return rng.integers(0, 256, (40, 48, 3), np.uint8), styles.draw_style("woodcut", 64)
+    return rng.integers(0, 256, (40, 48, 3), np.uint8), drawn("woodcut", 64)
 
 
 # --- the mathematics ---------------------------------------------------------------------------------
@@ -53,7 +59,7 @@ def test_losses_by_hand():
     maps, wanted = np.full((1, 2, 2, 1), 3.0), np.full((1, 2, 2, 1), 2.0)
     assert np.allclose(style_transfer.content_loss(maps, wanted), 1 / 4)
     assert np.allclose(style_transfer.content_loss(wanted, wanted), 0)
-    assert np.allclose(style_transfer.content_loss(0 * maps, wanted), 1)  # "wakes no map at all"
+    assert np.allclose(style_transfer.content_loss(0 * maps, wanted), 1)  # maps of nothing but zeros
     assert np.allclose(style_transfer.style_loss(np.full((1, 1, 1), 6.0), np.full((1, 1, 1), 4.0)), 1 / 4)
     step = np.zeros((1, 3, 3, 1))
     step[:, :, 2] = 255  # of the four places that have both neighbours, two see a step of full height
@@ -86,7 +92,7 @@ def test_gradient_of_the_whole_objective(untrained, pictures):
     import tensorflow as tf
 
     content, style = (picture.astype(np.float32)[None] for picture in pictures)
-    wanted = style_transfer.targets(untrained, content, style)
+    wanted = style_transfer.references(untrained, content, style=style)
     weights, rng = tf.constant([1.0, 5.0, 0.1]), np.random.default_rng(5)
     evaluate = style_transfer.evaluator(untrained)
     direction = rng.normal(0, 1, content.shape).astype(np.float32)
@@ -104,7 +110,9 @@ def test_pictures_of_a_batch_do_not_mix(untrained, pictures):
     weights, evaluate = tf.constant([1.0, 5.0, 0.1]), style_transfer.evaluator(untrained)
 
     def slope(some):
-        return evaluate(tf.constant(some + 5), style_transfer.targets(untrained, some, style), weights)[1].numpy()
+        return evaluate(tf.constant(some + 5), style_transfer.references(untrained, some, style=style), weights)[
+            1
+        ].numpy()
 
     assert np.allclose(slope(faces)[1], slope(faces[1:])[0], rtol=1e-3, atol=1e-7)
 
@@ -123,20 +131,23 @@ def test_match_colours_takes_mean_and_covariance():
 
 @pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
 def test_transfer_lowers_the_loss(untrained, pictures, optimiser):
-    result = transfer_style(*pictures, untrained, size=48, steps=12, optimiser=optimiser)
-    assert result.picture.shape == (40, 48, 3) and result.picture.dtype == np.uint8
+    result = transfer_style(*pictures, features=untrained, size=48, steps=12, optimiser=optimiser)
+    assert result.image.shape == (40, 48, 3) and result.image.dtype == np.uint8
     assert result.history[-1]["style"] < 0.7 * result.history[0]["style"]
     assert 1 <= len(result.history) <= 12 and not result.stopped
+    evaluations = [step["evaluations"] for step in result.history]
+    assert evaluations == sorted(evaluations) and evaluations[-1] >= len(evaluations)
+    assert (evaluations == list(range(1, len(evaluations) + 1))) or optimiser == "lbfgs"
 
 
 def test_same_call_same_picture(untrained, pictures):
-    once, again = (transfer_style(*pictures, untrained, size=32, steps=3).picture for _ in range(2))
+    once, again = (transfer_style(*pictures, features=untrained, size=32, steps=3).image for _ in range(2))
     assert np.array_equal(once, again)
 
 
 def test_strength_zero_leaves_the_content(untrained, pictures):
-    result = transfer_style(*pictures, untrained, size=48, steps=4, strength=0, smooth=0, keep_colour=True)
-    assert np.abs(result.picture.astype(int) - style_transfer.fit(pictures[0], 48)).max() <= 2
+    result = transfer_style(*pictures, features=untrained, size=48, steps=4, strength=0, smooth=0, keep_colour=True)
+    assert np.abs(result.image.astype(int) - style_transfer.resize_to_fit(pictures[0], 48)).max() <= 2
 
 
 def test_keep_colour_changes_luminance_only(untrained):
@@ -144,20 +155,25 @@ def test_keep_colour_changes_luminance_only(untrained):
 
     content = np.full((40, 40, 3), (150, 90, 70), np.uint8)
     content[10:30, 10:30] = (90, 130, 80)
-    result = transfer_style(content, styles.draw_style("glass", 64), untrained, size=40, steps=8, keep_colour=True)
-    before, after = (cv2.cvtColor(p, cv2.COLOR_RGB2YCrCb).astype(int) for p in (content, result.picture))
-    inside = (result.picture > 4).all(-1) & (result.picture < 251).all(-1)  # clipping there bends the colour
+    result = transfer_style(content, drawn("glass", 64), features=untrained, size=40, steps=8, keep_colour=True)
+    before, after = (cv2.cvtColor(p, cv2.COLOR_RGB2YCrCb).astype(int) for p in (content, result.image))
+    inside = (result.image > 4).all(-1) & (result.image < 251).all(-1)  # clipping there bends the colour
     assert np.abs(before - after)[inside][:, 1:].max() <= 2
     assert np.abs(before - after)[..., 0].max() > 5
 
 
 def test_coarse_then_fine(untrained):
     sizes = []
-    content, style = styles.draw_style("dots", 65), styles.draw_style("mosaic", 100)
+    content, style = drawn("dots", 65), drawn("mosaic", 100)
     result = transfer_style(
-        content[:, :53], style, untrained, size=81, steps=6, progress=lambda step: sizes.append(step.picture.shape)
+        content[:, :53],
+        style,
+        features=untrained,
+        size=81,
+        steps=6,
+        progress=lambda step: sizes.append(step.image.shape),
     )
-    assert sizes[0] == (40, 33, 3) and sizes[-1] == result.picture.shape == (81, 66, 3)
+    assert sizes[0] == (40, 33, 3) and sizes[-1] == result.image.shape == (81, 66, 3)
 
 
 @pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
@@ -170,9 +186,9 @@ def test_stopping_keeps_the_picture(untrained, pictures, optimiser, error):
         if step.number == 2:
             raise error
 
-    result = transfer_style(*pictures, untrained, size=80, steps=9, optimiser=optimiser, progress=progress)
+    result = transfer_style(*pictures, features=untrained, size=80, steps=9, optimiser=optimiser, progress=progress)
     assert result.stopped and len(seen) == 2 and (seen[0].number, seen[0].steps) == (1, 9)
-    assert result.picture.shape == (67, 80, 3) and result.picture.std() > 1
+    assert result.image.shape == (67, 80, 3) and result.image.std() > 1
     assert set(seen[1].losses) == {"total", "content", "style", "smooth"}
 
 
@@ -182,22 +198,35 @@ def test_odd_pictures(untrained, pictures):
     rgba = np.dstack([content, np.full(grey.shape, 128, np.uint8)])
     huge = np.kron(grey, np.ones((150, 167), np.uint8))  # 8016x6000
     for style in (grey, rgba, huge):
-        assert transfer_style(content, style, untrained, size=32, steps=1).picture.shape == (27, 32, 3)
+        assert transfer_style(content, style, features=untrained, size=32, steps=1).image.shape == (27, 32, 3)
     plain = np.full((30, 30), 77, np.uint8)
-    assert np.isfinite(transfer_style(plain, content, untrained, size=32, steps=2).history[-1]["total"])
+    assert np.isfinite(transfer_style(plain, content, features=untrained, size=32, steps=2).history[-1]["total"])
     for bad in (content[:1, :1], content[:2], content[:0]):
         with pytest.raises(ImageError):
-            transfer_style(content, bad, untrained, size=32, steps=1)
+            transfer_style(content, bad, features=untrained, size=32, steps=1)
         with pytest.raises(ImageError):
-            transfer_style(bad, content, untrained, size=32, steps=1)
+            transfer_style(bad, content, features=untrained, size=32, steps=1)
     with pytest.raises(ImageError, match="plain colour"):
-        transfer_style(content, plain, untrained, size=32, steps=1)
+        transfer_style(content, plain, features=untrained, size=32, steps=1)
 
 
-@pytest.mark.parametrize("bad", [{"steps": 0}, {"size": 3}, {"strength": -1}, {"smooth": -1}, {"optimiser": "sgd"}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"steps": 0},
+        {"size": 3},
+        {"strength": -1},
+        {"smooth": -1},
+        {"optimiser": "sgd"},
+        {"strength": float("nan")},
+        {"smooth": float("inf")},
+        {"size": 10**6},
+        {"steps": 1.5},
+    ],
+)
 def test_bad_settings(untrained, pictures, bad):
     with pytest.raises(FernbError):
-        transfer_style(*pictures, untrained, **bad)
+        transfer_style(*pictures, features=untrained, **bad)
 
 
 # --- features ----------------------------------------------------------------------------------------
@@ -250,8 +279,8 @@ def test_vgg_from_a_file(vgg16_file):
 
 
 def test_vgg_paints_in_colour(vgg16_file, pictures):
-    result = transfer_style(*pictures, load_features("vgg16", vgg16_file), size=32, steps=2)
-    assert result.picture.shape == (27, 32, 3) and result.settings["features"] == "vgg16"
+    result = transfer_style(*pictures, features=load_features("vgg16", vgg16_file), size=32, steps=2)
+    assert result.image.shape == (27, 32, 3) and result.settings["features"] == "vgg16"
 
 
 def test_no_weights_no_features(vgg16_file, tmp_path, monkeypatch):
@@ -281,28 +310,34 @@ def _offline(build):
 
 
 def test_untrained_is_seeded_and_alive():
-    picture = styles.draw_style("strokes", 64).astype(np.float32)[None]
+    picture = drawn("strokes", 64).astype(np.float32)[None]
     one, same, other = (load_features("untrained", seed=seed).model(picture)["block3_conv2"] for seed in (1, 1, 2))
     assert np.array_equal(one, same) and not np.array_equal(one, other)
     assert 0.05 < np.mean(np.asarray(one) > 0) < 0.95 and 0.05 < np.std(one) < 20  # neither dead nor blown up
     assert "untrained" in load_features("untrained").about
 
 
-# --- drawn styles ------------------------------------------------------------------------------------
+# --- style images ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", styles.STYLES)
-def test_styles_are_drawn_the_same_each_time(name):
-    picture = styles.draw_style(name, 64)
-    assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8 and picture.std() > 20
-    assert np.array_equal(picture, styles.draw_style(name, 64))
-    assert (styles.FOLDER / f"{name}.jpg").is_file()
+def test_every_style_comes_with_the_project(name):
+    image = styles.style_image(name)
+    assert image.shape == (256, 256, 3) and image.dtype == np.uint8 and image.std() > 20
 
 
-def test_style_picture_by_name_or_file(tmp_path):
-    write_image(tmp_path / "own.png", styles.draw_style("dots", 32))
-    assert np.array_equal(styles.style_image(tmp_path / "own.png"), styles.draw_style("dots", 32))
-    assert np.array_equal(styles.style_image("dots"), styles.draw_style("dots"))
+def test_the_committed_styles_are_those_that_the_tool_draws(tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("make_styles", config.ROOT / "tools" / "make_styles.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert tuple(tool.STYLES) == styles.STYLES
+    off = tool.draw_style("woodcut").astype(int) - styles.style_image("woodcut")
+    assert np.abs(off).mean() < 8  # what JPEG takes away
+
+
+def test_style_image_by_name_or_file(tmp_path):
+    write_image(tmp_path / "own.png", drawn("dots", 32))
+    assert np.array_equal(styles.style_image(tmp_path / "own.png"), drawn("dots", 32))
     with pytest.raises(ImageError, match="strokes, mosaic"):
         styles.style_image("cubism")
 
@@ -321,6 +356,7 @@ def test_command(tmp_path):
     assert read_image(out).shape[1] == 32
     told = json.loads(out.with_suffix(".json").read_text())
     assert told["content"] == "flower.jpg" and told["style"] == "mosaic" and told["steps_done"] == 2
+    assert told["gradient_evaluations"] >= 2 and "evaluations" not in told["losses"]
     assert "features: " in done.output and "emotion network" in done.output
 
 
@@ -347,6 +383,31 @@ def test_command_with_a_tiny_style(tmp_path, side):
     done = style(config.SAMPLES / "flower.jpg", tmp_path / "tiny.png", "--out", tmp_path / "a.png")
     assert done.exit_code == 1 and f"{side}x{side} pixels is too small" in done.output
     assert not (tmp_path / "a.png").exists()
+
+
+def test_command_never_writes_over_its_own_input(tmp_path):
+    own = tmp_path / "own.jpg"
+    write_image(own, drawn("glass", 64))
+    kept = own.read_bytes()
+    (tmp_path / "link.jpg").symlink_to(own)
+    own.with_suffix(".json").write_text("{}")  # a note of mine
+    for words in (
+        (own, "dots", "--out", own),
+        (config.SAMPLES / "flower.jpg", own, "--out", own),
+        (own, "dots", "--out", tmp_path / "link.jpg"),
+        (own, "dots", "--out", tmp_path / "sub" / ".." / "own.jpg"),
+    ):
+        done = style(*words, "--size", 32, "--steps", 1)
+        assert done.exit_code == 1 and "would be overwritten" in done.output, words
+    assert own.read_bytes() == kept and own.with_suffix(".json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("words", [("--strength", "nan"), ("--smooth", "inf"), ("--size", "3"), ("--steps", "0")])
+def test_settings_that_are_no_amounts_are_told_before_the_work(words, tmp_path, monkeypatch):
+    monkeypatch.setattr(style_features, "load_features", lambda *_: pytest.fail("the network was loaded"))
+    done = style(config.SAMPLES / "flower.jpg", "dots", "--out", tmp_path / "a.png", *words)
+    assert done.exit_code != 0 and words[0].lstrip("-") in done.output and "Traceback" not in done.output
+    assert not list(tmp_path.iterdir())
 
 
 def test_ctrl_c_keeps_the_picture(tmp_path, monkeypatch):
@@ -377,11 +438,13 @@ def test_explorer_paints_and_stops(untrained, pictures):
     pytest.importorskip("ipywidgets")
     from fernb.widgets.style import StyleExplorer
 
-    explorer = StyleExplorer({"noise": pictures[0]}, {"woodcut": pictures[1], "tiny": pictures[1][:3]}, untrained, 40)
+    explorer = StyleExplorer(
+        {"noise": pictures[0]}, {"woodcut": pictures[1], "tiny": pictures[1][:3]}, features=untrained, size=40
+    )
     explorer.steps.value = 10
     explorer.paint.click()
     result = explorer.wait(120)
-    assert len(result.history) <= 10 and "done after" in explorer.words.value and explorer.pictures["result"].value
+    assert len(result.history) <= 10 and "done after" in explorer.words.value and explorer.images["result"].value
     assert not explorer.paint.disabled and explorer.stop.disabled
     explorer.steps.value = 200
     explorer.paint.click()
@@ -393,7 +456,9 @@ def test_explorer_says_what_is_wrong(untrained, pictures):
     pytest.importorskip("ipywidgets")
     from fernb.widgets.style import StyleExplorer
 
-    explorer = StyleExplorer({"noise": pictures[0]}, {"plain": np.full((40, 40, 3), 9, np.uint8)}, untrained, 40)
+    explorer = StyleExplorer(
+        {"noise": pictures[0]}, {"plain": np.full((40, 40, 3), 9, np.uint8)}, features=untrained, size=40
+    )
     explorer.paint.click()
     assert explorer.wait(120) is None and "plain colour" in explorer.words.value and not explorer.paint.disabled
 
@@ -402,9 +467,9 @@ def test_painted_faces_and_what_survives(untrained):
     from fernb.data.synthetic import draw_faces
     from fernb.style import survival
 
-    faces, style = draw_faces(3, 1), styles.draw_style("woodcut", 64)
-    assert np.array_equal(survival.paint_faces(faces.images, style, untrained, 0), faces.images)
-    painted = survival.paint_faces(faces.images, style, untrained, 1.0, steps=8)
+    faces, style = draw_faces(3, 1), drawn("woodcut", 64)
+    assert np.array_equal(survival.paint_faces(faces.images, style, features=untrained, strength=0), faces.images)
+    painted = survival.paint_faces(faces.images, style, features=untrained, steps=8)
     assert painted.shape == (3, 48, 48) and painted.dtype == np.uint8
     noisy = survival.noisy(faces.images, painted).astype(float)
     off = [np.sqrt(np.square(other - faces.images).mean()) for other in (painted.astype(float), noisy)]
@@ -416,9 +481,9 @@ def test_noise_is_the_control(untrained):
     from fernb.data.synthetic import draw_faces
 
     faces = draw_faces(6, 2)
-    told = survival.compare(faces.images, faces.images, _Brightness(), faces.labels)
+    told = survival.survival_against_noise(faces.images, faces.images, recogniser=_Brightness(), labels=faces.labels)
     assert (told["same"], told["noise"], told["off"]) == (1, 1, 0) and told["noise_accuracy"] == told["accuracy"]
-    told = survival.compare(faces.images, 255 - faces.images, _Brightness())
+    told = survival.survival_against_noise(faces.images, 255 - faces.images, recogniser=_Brightness())
     assert told["off"] > 20 and "accuracy" not in told and "noise_accuracy" not in told
 
 
@@ -445,7 +510,7 @@ def test_survival_by_hand():
 
     before = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
     after = np.array([[0.6, 0.4], [0.9, 0.1], [0.3, 0.7], [0.8, 0.2]])
-    told = survival(before, after, np.array([0, 0, 1, 1]))
+    told = survival(before, after, labels=np.array([0, 0, 1, 1]))
     assert (told["n"], told["same"], told["accuracy"]) == (4, 0.5, 0.75)
     assert told["confidence"] == pytest.approx((0.6 + 0.1 + 0.3 + 0.8) / 4)
     assert told["interval"][0] < 0.5 < told["interval"][1]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from fernb import config
-from fernb.app import samples
 from fernb.data import synthetic
 from fernb.data.rendering import (
     Identity,
@@ -19,7 +18,7 @@ from fernb.data.rendering import (
     shape_eye,
     shape_mouth,
 )
-from fernb.errors import DataError, VideoError
+from fernb.errors import DataError
 from fernb.labels import EMOTIONS, EMOTIONS_8
 
 UNSEEN_SEED = config.SEED  # nothing was tuned on it
@@ -164,24 +163,6 @@ def test_haar_finds_the_face_of_the_committed_clip():
         found.append(any(x < 320 < x + w and y < 240 < y + h for x, y, w, h in boxes))
     assert len(found) == 63
     assert np.mean(found) >= 0.95
-
-
-def test_a_written_clip_can_be_read(tmp_path, monkeypatch):
-    for module in (samples, synthetic):
-        monkeypatch.setattr(module, "CLIP_FPS", 1)
-    monkeypatch.setattr(samples.shutil, "which", lambda name: None)
-    samples.write_samples(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["emotions.csv", "emotions.mp4"]
-    reader = cv2.VideoCapture(str(tmp_path / "emotions.mp4"))
-    frames = sum(reader.read()[0] for _ in range(30))
-    assert frames == 21
-
-
-def test_a_failing_ffmpeg_is_one_sentence(tmp_path, monkeypatch):
-    failed = samples.subprocess.CompletedProcess([], 1, b"", b"no such encoder")
-    monkeypatch.setattr(samples.subprocess, "run", lambda *args, **kwargs: failed)
-    with pytest.raises(VideoError, match="no such encoder"):
-        samples._as_h264(tmp_path / "a.mp4", tmp_path / "b.mp4")
 
 
 def test_a_network_trained_on_real_faces_names_the_drawn_ones():

@@ -19,7 +19,6 @@ from fernb.evaluation import evaluate
 from fernb.labels import EMOTIONS
 from fernb.networks import architectures, backbones, storage
 from fernb.transfer import bottleneck, comparison, finetuning
-from fernb.transfer import bottleneck as transfer
 
 RNG = np.random.default_rng(4)
 FACES = RNG.integers(0, 256, (6, 48, 48), dtype=np.uint8)
@@ -57,7 +56,7 @@ def weights(tmp_path_factory):
 
 @pytest.fixture
 def mobilenet(weights):
-    return backbones.pretrained("MobileNet", "conv_pw_6_relu", 32, weights[0])
+    return backbones.pretrained("MobileNet", "conv_pw_6_relu", side=32, weights=weights[0])
 
 
 def tiny_own(path):
@@ -82,15 +81,15 @@ def test_preprocessing_equals_keras(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "cut"), [("VGG16", "block2_pool"), ("ResNet50", "conv2_block1_out"), ("MobileNet", "conv_pw_3_relu")]
+    ("name", "layer"), [("VGG16", "block2_pool"), ("ResNet50", "conv2_block1_out"), ("MobileNet", "conv_pw_3_relu")]
 )
-def test_a_backbone_is_the_network_of_keras(name, cut, tmp_path):
+def test_a_backbone_is_the_network_of_keras(name, layer, tmp_path):
     keras.utils.set_random_seed(1)
     application = getattr(keras.applications, name)
     whole = application(include_top=False, weights=None, input_shape=(64, 64, 3))
-    trunk = keras.Model(whole.input, whole.get_layer(cut).output)
+    trunk = keras.Model(whole.input, whole.get_layer(layer).output)
     trunk.save_weights(tmp_path / "part.weights.h5")
-    backbone = backbones.pretrained(name, cut, 64, tmp_path / "part.weights.h5")
+    backbone = backbones.pretrained(name, layer, side=64, weights=tmp_path / "part.weights.h5")
     pictures = keras.ops.image.resize(FACES[..., None].astype(np.float32), (64, 64))
     rgb = np.repeat(keras.ops.convert_to_numpy(pictures), 3, -1)
     expected = trunk(sys.modules[application.__module__].preprocess_input(rgb), training=False)
@@ -104,7 +103,7 @@ def test_a_file_of_the_whole_network_does(tmp_path):
     whole = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3))
     for name in ("whole.weights.h5", "legacy.h5"):
         whole.save_weights(tmp_path / name) if "weights" in name else whole.save(tmp_path / name)
-        backbone = backbones.pretrained("MobileNet", "conv_pw_2_relu", 32, tmp_path / name)
+        backbone = backbones.pretrained("MobileNet", "conv_pw_2_relu", side=32, weights=tmp_path / name)
         ours, theirs = backbone.model.get_layer("conv_pw_2"), whole.get_layer("conv_pw_2")
         assert np.array_equal(ours.get_weights()[0], theirs.get_weights()[0])
 
@@ -114,7 +113,7 @@ def test_a_file_of_the_whole_network_does(tmp_path):
 
 def test_without_weights_there_is_a_sentence_and_no_network(nowhere):
     with pytest.raises(ModelError, match=r"no ImageNet weights of VGG16 here.*could be downloaded.*own CNN"):
-        backbones.pretrained("VGG16", "block1_pool", 32)
+        backbones.pretrained("VGG16", "block1_pool", side=32)
     with pytest.raises(ModelError, match="no ImageNet weights of MobileNet here, and none may be downloaded"):
         backbones.pretrained("MobileNet", download=False)
 
@@ -124,11 +123,11 @@ def test_the_folder_of_weights_is_looked_into(nowhere, weights):
     folder.mkdir()
     (folder / "mobilenet_v2_other.h5").write_bytes(b"of a relative")
     (folder / "mobilenet_trunk.weights.h5").write_bytes(weights[0].read_bytes())
-    assert "trunk" in backbones.pretrained("MobileNet", "conv_pw_6_relu", 32).weights
+    assert "trunk" in backbones.pretrained("MobileNet", "conv_pw_6_relu", side=32).weights
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "cut", "reason"),
+    ("content", "name", "layer", "reason"),
     [
         (b"no weights at all", "MobileNet", "conv_pw_3_relu", "it is no HDF5 file"),
         (b"", "MobileNet", "conv_pw_3_relu", "it is no HDF5 file"),
@@ -136,19 +135,19 @@ def test_the_folder_of_weights_is_looked_into(nowhere, weights):
         (None, "MobileNet", "conv_pw_9_relu", "layers are missing, or have other shapes"),  # it ends at block 6
     ],
 )
-def test_a_wrong_weight_file_is_refused(content, name, cut, reason, weights, tmp_path):
+def test_a_wrong_weight_file_is_refused(content, name, layer, reason, weights, tmp_path):
     path = tmp_path / "wrong.weights.h5"
     path.write_bytes(weights[0].read_bytes() if content is None else content)
-    start = f"wrong.weights.h5 does not hold weights of {name} up to the layer {cut} ({reason}); "
+    start = f"wrong.weights.h5 does not hold weights of {name} up to the layer {layer} ({reason}); "
     with pytest.raises(ModelError, match=re.escape(start)):
-        backbones.pretrained(name, cut, 32, path)
+        backbones.pretrained(name, layer, side=32, weights=path)
 
 
 def test_weights_of_another_width_are_refused(tmp_path):
     path = tmp_path / "quarter.weights.h5"
     keras.applications.MobileNet(include_top=False, weights=None, alpha=0.25).save_weights(path)
     with pytest.raises(ModelError, match="does not hold weights of MobileNet"):
-        backbones.pretrained("MobileNet", "conv_pw_1_relu", 32, path)
+        backbones.pretrained("MobileNet", "conv_pw_1_relu", side=32, weights=path)
 
 
 def test_other_mistakes_are_sentences(tmp_path, weights):
@@ -156,8 +155,8 @@ def test_other_mistakes_are_sentences(tmp_path, weights):
         "no weight file at": {"weights": tmp_path / "gone.h5"},
         "no backbone 'MobilNet'": {"name": "MobilNet"},
         "no backbone 'mobilenet'": {"name": "mobilenet"},  # a module of keras.applications
-        "no layer 'block4_pool' to cut at; .*conv_pw_13_relu": {"cut": "block4_pool"},
-        "Xception cannot see pictures of 40": {"name": "Xception", "side": 40},
+        "no layer 'block4_pool'; .*conv_pw_13_relu": {"feature_layer": "block4_pool"},
+        "Xception cannot see images of 40": {"name": "Xception", "side": 40},
         "there is no model at": {"name": "own", "weights": tmp_path / "gone.keras"},
     }.items():
         with pytest.raises(ModelError, match=message):
@@ -169,7 +168,7 @@ def test_the_own_network_is_a_backbone_too(tmp_path):
     backbone = backbones.pretrained("own", weights=path)
     assert backbone.model.output.shape == (None, 12, 12, 8) and backbone.weights == "FER2013, mine.keras"
     whole = storage.load_model(path)
-    trunk = keras.Model(whole.input, whole.get_layer(backbone.cut).output)
+    trunk = keras.Model(whole.input, whole.get_layer(backbone.feature_layer).output)
     np.testing.assert_array_equal(backbone.model(FACES[..., None]), trunk(FACES[..., None]))
 
 
@@ -183,7 +182,7 @@ def test_features_are_cached(mobilenet, tmp_path, monkeypatch):
     )
     assert first.values.shape == (5, 2048) and first.values.dtype == np.float16  # 2 × 2 places
     assert seen == [(2, 5), (4, 5), (5, 5)]
-    monkeypatch.setattr(transfer, "answers", None)  # not asked again
+    monkeypatch.setattr(bottleneck, "answers", None)  # not asked again
     again = bottleneck.bottleneck_features(mobilenet, faces, cache=tmp_path)
     assert np.array_equal(again.values, first.values) and again.seconds == first.seconds
     assert np.array_equal(again.labels, faces.labels)
@@ -233,11 +232,11 @@ def test_augmented_faces_keep_the_first_and_the_labels():
     assert np.array_equal(more.images, bottleneck.augmented(faces, copies=3, seed=1).images)
 
 
-def test_silence_counts_zeros_and_dead_filters():
+def test_activation_sparsity_counts_zeros_and_dead_filters():
     maps = np.ones((2, 2, 2, 4), np.float32)
     maps[..., 0] = 0
     maps[0, ..., 1] = 0
-    assert bottleneck.silence(maps) == {"zero": 0.375, "dead": 0.25}
+    assert bottleneck.activation_sparsity(maps) == {"zero": 0.375, "dead": 0.25}
 
 
 # --- heads and fine-tuning ---------------------------------------------------------------------------
@@ -247,8 +246,8 @@ def test_silence_counts_zeros_and_dead_filters():
 def test_an_attached_head_answers_as_on_features(mobilenet, hidden):
     faces = face_set(20)
     features = bottleneck.bottleneck_features(mobilenet, faces)
-    head = bottleneck.build_head(features.values.shape[1], 7, hidden)
-    history = bottleneck.fit_head(head, features, features, epochs=2)
+    head = bottleneck.build_head(features.values.shape[1], 7, hidden=hidden)
+    history = bottleneck.fit_head(head, features, val=features, epochs=2)
     assert len(history["val_accuracy"]) == 2
     network = bottleneck.attach(mobilenet, head)
     assert network.input_shape == (None, 48, 48, 1)
@@ -259,11 +258,15 @@ def test_an_attached_head_answers_as_on_features(mobilenet, hidden):
 
 def test_fine_tuning_spares_normalisation_and_the_lower_layers(mobilenet, tmp_path):
     splits = make_splits(face_set(16), face_set(8), face_set(8), "noise")
-    head = bottleneck.build_head(2048, 7, 8)
+    head = bottleneck.build_head(2048, 7, hidden=8)
     before = {layer.name: layer.get_weights() for layer in bottleneck.attach(mobilenet, head).layers}
-    recipe = finetuning.FineTuning(first="conv_dw_5", epochs=1, batch_size=8, learning_rate=0.01)
+    recipe = finetuning.FineTuning(
+        network=finetuning.PretrainedNetwork(first="conv_dw_5"), epochs=1, batch_size=8, learning_rate=0.01
+    )
     lines = []
-    model, history, _ = finetuning.fine_tune(mobilenet, head, splits, tmp_path, recipe, progress=lines.append)
+    model, history, _ = finetuning.fine_tune(
+        mobilenet, head, splits=splits, run=tmp_path, recipe=recipe, log=lines.append
+    )
     assert len(history["loss"]) == len(lines) == 1
     upper = False
     for layer in model.layers:
@@ -274,13 +277,13 @@ def test_fine_tuning_spares_normalisation_and_the_lower_layers(mobilenet, tmp_pa
 
 
 def test_each_backbone_has_its_way_of_tuning(mobilenet):
-    assert finetuning.tuning(mobilenet).norm and finetuning.tuning(mobilenet).first == "conv_dw_3"
+    assert finetuning.tuning(mobilenet).network.norm and finetuning.tuning(mobilenet).network.first == "conv_dw_3"
     own = finetuning.tuning(backbones.Backbone("own", mobilenet.model, "cut", "FER2013"), epochs=2)
-    assert not own.norm and own.first is None and own.epochs == 2
+    assert not own.network.norm and own.network.first is None and own.epochs == 2
     inputs = keras.Input((48, 48, 1))
     bare = keras.Model(inputs, keras.layers.Conv2D(4, 3)(inputs))
     without = finetuning.tuning(backbones.Backbone("VGG16", bare, "cut", "ImageNet"))
-    assert not without.norm
+    assert not without.network.norm
     assert own.learning_rate < without.learning_rate < finetuning.tuning(mobilenet).learning_rate
 
 
@@ -290,9 +293,9 @@ def test_the_committed_network_keeps_what_it_knows(tmp_path):
     own = backbones.pretrained("own")
     train, val = (bottleneck.bottleneck_features(own, part) for part in (splits.train, splits.val))
     head = bottleneck.build_head(train.values.shape[1], 7)
-    known = max(bottleneck.fit_head(head, train, val)["val_accuracy"])
+    known = max(bottleneck.fit_head(head, train, val=val)["val_accuracy"])
     recipe = finetuning.tuning(own, epochs=2)
-    _, history, _ = finetuning.fine_tune(own, head, splits, tmp_path, recipe, progress=lambda line: None)
+    _, history, _ = finetuning.fine_tune(own, head, splits=splits, run=tmp_path, recipe=recipe, log=lambda line: None)
     assert known > 0.9 and min(history["val_accuracy"]) > known - 0.1
 
 
@@ -304,12 +307,16 @@ def test_frozen_normalisation_ignores_the_batch(mobilenet):
 
 def test_normalisation_may_learn_too(mobilenet, tmp_path):
     splits = make_splits(face_set(16), face_set(8), face_set(8), "noise")
-    head = bottleneck.build_head(2048, 7, 8)
+    head = bottleneck.build_head(2048, 7, hidden=8)
     attached = bottleneck.attach(mobilenet, head)
     before = {layer.name: layer.get_weights() for layer in attached.layers}
     frozen = bottleneck.answers(attached, FACES)
-    recipe = finetuning.FineTuning(first="conv_dw_5", epochs=1, batch_size=8, learning_rate=0.01, norm=True)
-    model, _, _ = finetuning.fine_tune(mobilenet, head, splits, tmp_path, recipe, progress=lambda line: None)
+    recipe = finetuning.FineTuning(
+        network=finetuning.PretrainedNetwork(first="conv_dw_5", norm=True), epochs=1, batch_size=8, learning_rate=0.01
+    )
+    model, _, _ = finetuning.fine_tune(
+        mobilenet, head, splits=splits, run=tmp_path, recipe=recipe, log=lambda line: None
+    )
     changed = [
         layer.name
         for layer in model.layers
@@ -352,7 +359,11 @@ def test_the_command_measures_publishes_and_resumes(data, tmp_path, monkeypatch)
     probs = bottleneck.answers(network, FACES)
     assert probs.shape == (6, 7) and evaluate(probs, np.arange(6))["n"] == 6
     sidecar = json.loads((tmp_path / "out" / "pre_trained_model.json").read_text())
-    assert sidecar["labels"] == list(EMOTIONS) and sidecar["made"]["licence"] and sidecar["recipe"]["start"] is None
+    assert (
+        sidecar["labels"] == list(EMOTIONS)
+        and sidecar["made"]["licence"]
+        and sidecar["recipe"]["network"]["start"] is None
+    )
     assert str(tmp_path) not in json.dumps(result["ways"]) + json.dumps(sidecar["recipe"])
     lines = (tmp_path / "out" / "pre_trained_model_architecture.txt").read_text().splitlines()
     assert len(lines) == 3 + len(network.layers) and "block1_conv1" in "".join(lines)

@@ -86,7 +86,7 @@ def test_a_picture_without_a_face_is_answered_with_no_box():
         ([b""], {}, "not a JPEG"),
         ([b"GIF89a" + bytes(50)], {}, "not a JPEG"),
         ([cv2.imencode(".png", COLLINS)[1].tobytes()], {}, "not a JPEG"),
-        ([FACE[:200]], {}, "broken|not a JPEG"),
+        ([FACE[:200]], {}, "cut off|not a JPEG"),
         ([FACE[:2] + bytes(webcam.MAX_BYTES)], {}, "too large"),
         ([jpeg(np.zeros((8, 5000, 3), np.uint8))], {}, "5000x8"),
         ([FACE], {"v": 0}, "reload the page"),

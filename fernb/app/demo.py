@@ -12,6 +12,7 @@ from fernb import config
 from fernb.app.samples import read_truth
 from fernb.files import atomic_write
 from fernb.networks.recogniser import Recogniser
+from fernb.recognition import recognise
 from fernb.video.annotate import annotate, contact_sheet
 from fernb.video.reading import Reading, read_faces
 from fernb.video.stream import fps, frames
@@ -19,7 +20,6 @@ from fernb.video.table import Table
 from fernb.video.tracking import Tracker
 from fernb.video.writer import VideoWriter
 from fernb.vision.crop import crop_face
-from fernb.vision.detection import find_faces
 from fernb.vision.images import read_image, write_image
 
 EVERY = 0.1  # seconds between analysed frames
@@ -45,14 +45,11 @@ def photographs(out: Path, recogniser: Recogniser, say: Callable[[str], None]) -
         writer = csv.writer(file)
         writer.writerow(["picture", "x", "y", "w", "h", "emotion", "confidence"])
         for picture in sorted(config.SAMPLES.glob("*.jpg")):
-            rgb = read_image(picture)
-            faces = find_faces(rgb)
-            for face in faces:
-                probs = recogniser.predict(crop_face(rgb, face)[None])[0]
-                name, confidence = recogniser.labels[probs.argmax()], probs.max()
-                writer.writerow([picture.name, *face.box, name, f"{confidence:.4f}"])
-                say(f"  {picture.name:<20} {name} {confidence:.0%}")
-            if not faces:
+            found = recognise(read_image(picture), recogniser)
+            for face in found:
+                writer.writerow([picture.name, *face.detection.box, face.emotion, f"{face.confidence:.4f}"])
+                say(f"  {picture.name:<20} {face.emotion} {face.confidence:.0%}")
+            if not found:
                 say(f"  {picture.name:<20} no face")
     return path
 
@@ -89,10 +86,10 @@ def _timeline(path: Path, kept: list, labels: tuple[str, ...], truth: list) -> N
     person = Counter(reading.track for _, reading, _ in kept).most_common(1)[0][0]
     own = [(time_s, reading.smoothed) for time_s, reading, _ in kept if reading.track == person]
     times, probs = zip(*own, strict=True)
-    ax = Figure(figsize=(10, 3.2), dpi=plots.DPI, layout="constrained").subplots()  # no window, nothing to close
-    plots.timeline(times, np.array(probs), labels, truth, f"person {person}", ax)
+    figure = Figure(figsize=(10, 3.2), dpi=plots.DPI, layout="constrained")  # no window, nothing to close
+    plots.timeline(times, np.array(probs), classes=labels, truth=truth, title=f"person {person}", ax=figure.subplots())
     with atomic_write(path) as temporary:
-        ax.figure.savefig(temporary)
+        figure.savefig(temporary)
 
 
 def _best_of_each_second(kept: list, labels: tuple[str, ...]) -> np.ndarray:

@@ -9,6 +9,7 @@ import json
 import os
 from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from fernb.files import atomic_write, write_json, write_text
 from fernb.labels import EMOTIONS
 from fernb.networks.recogniser import Recogniser
 from fernb.networks.sidecar import INT8, read_sidecar
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MAIN = "my_own_model"
 """The network that the model card is about, and that fernb uses unless told otherwise."""
@@ -114,7 +118,7 @@ def _ensemble(paths: list[Path], splits: FaceSplits) -> dict:
     teams = [team for size in range(2, len(networks) + 1) for team in combinations(networks, size)]
     best = max(teams, key=lambda team: (mean(team, "val").argmax(1) == splits.val.labels).sum())
     reports = {
-        name: evaluate(mean(best, name), part.labels, splits.classes, duplicated(part, splits.train))
+        name: evaluate(mean(best, name), part.labels, splits.classes, duplicate=duplicated(part, splits.train))
         for name, part in parts.items()
     }
     return {"members": [*best], "chosen": "on val, with flips"} | reports
@@ -122,7 +126,7 @@ def _ensemble(paths: list[Path], splits: FaceSplits) -> dict:
 
 def _ladder(splits: FaceSplits) -> dict:
     """What any network on these data must be held against."""
-    rungs = {
+    rungs: dict[str, float | dict] = {
         "chance": 1 / len(splits.classes),
         "majority_class": majority_class_accuracy(splits.train.labels, splits.test.labels),
     }
@@ -134,7 +138,7 @@ def _ladder(splits: FaceSplits) -> dict:
 def _figures(folder: Path, sidecars: dict[str, dict], networks: dict[str, dict]) -> list[Path]:
     from fernb import plots
 
-    figures = {
+    figures: dict[str, Figure] = {
         "learning_curves": plots.runs({name: sidecar["history"] for name, sidecar in sidecars.items()}),
         "reliability": plots.calibration({name: network["test"] for name, network in networks.items()}),
         "robustness": plots.robustness(
@@ -142,7 +146,8 @@ def _figures(folder: Path, sidecars: dict[str, dict], networks: dict[str, dict])
         ),
     }
     if (folder / "ablation.csv").is_file():
-        figures["ablation"] = plots.ablation(read_ablation(folder / "ablation.csv")).figure
+        whole = plots.ablation(read_ablation(folder / "ablation.csv")).get_figure(root=True)
+        figures |= {"ablation": whole} if whole else {}
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"{name}.png")
@@ -212,7 +217,7 @@ def _model_card(sidecar: dict, metrics: dict) -> str:
             worst=worst,
             temperature=sidecar["temperature"],
             unsure_below=network["unsure_below"],
-            worst_corruption=max(weak, key=weak.get),
+            worst_corruption=max(weak, key=lambda name: weak[name]),
             lost=max(weak.values()),
             ceiling=ceiling,
             command=metrics["command"],

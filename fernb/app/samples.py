@@ -1,9 +1,6 @@
-"""The samples that fernb ships, how they are made, and their truth."""
+"""The samples that fernb ships: what they show and when."""
 
 import csv
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +8,6 @@ import cv2
 import numpy as np
 
 from fernb import config
-from fernb.data.synthetic import CLIP_FPS, CLIP_ORDER, CLIP_SECONDS, CLIP_SIZE, clip_frames
-from fernb.errors import VideoError
-from fernb.files import atomic_write
 from fernb.vision.images import read_image
 
 
@@ -49,39 +43,3 @@ def read_truth(path: Path) -> list[tuple[float, float, str]]:
         else:
             spans.append((second, second + 1, name))
     return spans
-
-
-def draw_clip(path: str | os.PathLike, labels_path: str | os.PathLike, seed: int = config.SEED) -> None:
-    """Write a 21-second clip of one person who shows all seven emotions, and its labels as CSV.
-
-    The clip is 640×480 at 15 frames a second, three seconds to an emotion; the CSV has the
-    columns ``second`` (0..20) and ``emotion``. It is H.264, which browsers play, where ffmpeg
-    is on the PATH, and MPEG-4 part 2 elsewhere. Raises :class:`~fernb.errors.VideoError` where
-    this OpenCV cannot write video.
-    """
-    with atomic_write(path) as temporary:
-        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*"mp4v"), CLIP_FPS, CLIP_SIZE)
-        if not writer.isOpened():
-            raise VideoError(f"cannot write {path}: this OpenCV has no MPEG-4 encoder.")
-        for frame in clip_frames(seed):
-            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-        writer.release()
-        if shutil.which("ffmpeg"):
-            with atomic_write(temporary) as packed:
-                _as_h264(temporary, packed)
-    with atomic_write(labels_path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["second", "emotion"])
-        rows.writerows((second, CLIP_ORDER[second // CLIP_SECONDS]) for second in range(CLIP_SECONDS * len(CLIP_ORDER)))
-
-
-def _as_h264(source: Path, target: Path) -> None:
-    command = ["ffmpeg", "-y", "-loglevel", "error", "-i", source, "-c:v", "libx264", "-crf", "24", "-preset", "slow"]
-    done = subprocess.run([*command, "-pix_fmt", "yuv420p", "-movflags", "+faststart", target], capture_output=True)
-    if done.returncode:
-        raise VideoError(f"ffmpeg could not write {target.name}: {done.stderr.decode(errors='replace').strip()[-200:]}")
-
-
-def write_samples(folder: str | os.PathLike = config.SAMPLES) -> None:
-    """Draw ``emotions.mp4`` and ``emotions.csv`` into ``folder``. (The photographs there are others' work.)"""
-    draw_clip(Path(folder) / "emotions.mp4", Path(folder) / "emotions.csv")

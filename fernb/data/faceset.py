@@ -1,6 +1,7 @@
 """Faces with labels, and the three parts of a data set. Taught in notebook 02."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,7 +53,9 @@ class FaceSplits:
     digest: str
     classes: tuple[str, ...] = EMOTIONS
 
-    def limit(self, n_train: int | None, n_val: int | None, n_test: int | None, seed: int = config.SEED):
+    def limit(
+        self, n_train: int | None, n_val: int | None, n_test: int | None, *, seed: int = config.SEED
+    ) -> "FaceSplits":
         """Return splits with at most so many faces each (None: all)."""
         return replace(
             self,
@@ -66,7 +69,9 @@ class FaceSplits:
         return {"train": self.train, "val": self.val, "test": self.test}
 
 
-def make_splits(train: FaceSet, val: FaceSet, test: FaceSet, source: str, classes=EMOTIONS) -> FaceSplits:
+def make_splits(
+    train: FaceSet, val: FaceSet, test: FaceSet, source: str, *, classes: Sequence[str] = EMOTIONS
+) -> FaceSplits:
     """Return ``FaceSplits`` with the digest of the three sets filled in."""
     digest = hashlib.sha256()
     for part in (train, val, test):
@@ -96,7 +101,12 @@ def describe(splits: FaceSplits) -> list[str]:
 
 
 def _keys(faces: FaceSet) -> np.ndarray:
-    return np.ascontiguousarray(faces.images).reshape(len(faces), -1).view(f"V{FACE_SIDE * FACE_SIDE}").ravel()
+    return (
+        np.ascontiguousarray(faces.images)
+        .reshape(len(faces), FACE_SIDE * FACE_SIDE)
+        .view(f"V{FACE_SIDE * FACE_SIDE}")
+        .ravel()
+    )
 
 
 def duplicated(faces: FaceSet, others: FaceSet) -> np.ndarray:

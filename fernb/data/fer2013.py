@@ -1,38 +1,36 @@
 """Readers of the file layouts in which people have FER2013 and FER+.
 
-Layouts: one CSV with ``Usage`` (``fer2013.csv``, ``icml_face_data.csv``); Kaggle's
-``train.csv`` with ``test_with_emotions.csv`` or the unlabelled ``test.csv``; image folders
-``train/angry/*.jpg``. Each may stand in a folder or a ``.zip``, and a CSV may be packed as
-``.gz``, ``.xz`` or ``.zip``. Used through :func:`fernb.load_faces` and ``fernb data import``.
+Layouts: one CSV with ``Usage`` (``fer2013.csv``, ``icml_face_data.csv``); Kaggle's ``train.csv``
+with ``test_with_emotions.csv`` or the unlabelled ``test.csv``; image folders ``train/angry/*.jpg``,
+or ``angry/*.jpg`` for a set to test on. Each may stand in a folder, a ``.zip`` or a ``.tar``, and a
+CSV may be packed as ``.gz``, ``.xz`` or ``.zip``. Used through :func:`fernb.load_faces` and
+``fernb data import``.
 """
 
-import csv
-import gzip
+import functools
 import io
-import lzma
 import re
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 import numpy as np
 
 from fernb.config import FACE_SIDE, SEED
+from fernb.data.archives import PACKED, Files, TooMuch, open_files, table_rows
 from fernb.data.faceset import FaceSet, FaceSplits, make_splits
 from fernb.errors import DataError
 from fernb.labels import EMOTIONS, FERPLUS_COLUMNS, VOTE_COLUMNS, emotion_name, remap
 
-MAX_UNPACKED = 1 << 30  # FER2013 has 301 MB; whatever unpacks to more is not FER2013
-MAX_IMAGE = 1 << 20
+MAX_FACES = 100_000  # FER2013 has 35,887
+MAX_IMAGE = 1 << 20  # bytes of a file
 SPLITS = {"training": 0, "publictest": 1, "privatetest": 2}
 _FOLDERS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
 _USAGE_CSV = ("fer2013.csv", "icml_face_data.csv")
-_PACKED = re.compile(r"(\.gz|\.xz|\.zip)$")
-_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile, tarfile.TarError)
+_OTHER_CSV = ("train.csv", "test.csv", "test_with_emotions.csv")
+Opener = Callable[[], AbstractContextManager[IO[bytes]]]
 
 
 @dataclass(frozen=True)
@@ -56,13 +54,18 @@ class _Rows:
     skipped: int = 0
 
     def add(self, number: int, where: str, parse: Callable[[], tuple[np.ndarray, int, int]]) -> None:
+        """Add the face that ``parse`` returns; where it raises DataError, leave it out or say ``where``."""
         try:
             image, label, split = parse()
+        except TooMuch:
+            raise
         except DataError as error:
             if not self.skip_bad:
                 raise DataError(f"{where}: {error} Mend it, or leave such rows out with --skip-bad-rows.") from None
             self.skipped += 1
             return
+        if len(self.labels) == MAX_FACES:
+            raise DataError(f"there are more than {MAX_FACES:,} faces, so this is not FER2013; give the right files.")
         self.images.append(image)
         self.labels.append(label)
         self.split.append(split)
@@ -71,8 +74,9 @@ class _Rows:
             self.progress(len(self.labels))
 
     def sets(self, where: str, votes: np.ndarray | None = None) -> list[FaceSet]:
+        """Return train, val and test; ``votes`` has a row for each row of the source, good or bad."""
         if not self.labels:
-            raise DataError(f"{where} holds no faces that can be used.")
+            raise DataError(f"{where} holds no faces that can be used; check that it is FER2013.")
         images = np.stack(self.images).reshape(-1, FACE_SIDE, FACE_SIDE)
         labels, split = np.array(self.labels, np.int64), np.array(self.split)
         faces = FaceSet(images, labels, None if votes is None else votes[self.numbers])
@@ -82,35 +86,28 @@ class _Rows:
 def read_layout(
     path: Path,
     votes: Path | None = None,
+    *,
     skip_bad_rows: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Layout:
     """Read ``path``, whatever its layout. Raises :class:`~fernb.errors.DataError` in one sentence."""
     rows = _Rows(skip_bad_rows, progress)
-    try:
-        with _files(path) as files:
-            return Layout(_read(files, path, votes, rows), rows.skipped)
-    except _DAMAGED as error:
-        raise DataError(f"{path.name} is cut off or damaged ({error}); get it again.") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path.name} is not a text file with FER2013's rows.") from error
+    with open_files(path, beside=(*_OTHER_CSV, "fer2013new.csv")) as files:
+        return Layout(_read(files, path, votes, rows), rows.skipped)
 
 
-def _read(files: dict[str, Callable], path: Path, votes: Path | None, rows: _Rows) -> FaceSplits:
-    tables = {_PACKED.sub("", PurePosixPath(name).name.lower()): name for name in files}
+def _read(files: Files, path: Path, votes: Path | None, rows: _Rows) -> FaceSplits:
+    tables = {PACKED.sub("", PurePosixPath(name).name.lower()): name for name in files}
     single = _single_table(path, tables)
     if single:
-        taken = _read_csv(files[tables[single]], tables[single], rows)
-        found = votes or files.get(tables.get("fer2013new.csv", ""))
-        table = _read_votes(found, rows, taken) if found else None
-        return make_splits(*rows.sets(path.name, table), source="FER2013")
+        return _read_usage_table(files, tables, single, votes, rows)
     if votes:
         raise DataError(f"FER+ votes belong to the rows of fer2013.csv; {path.name} has none in that order.")
     if "train.csv" in tables:
         return _read_train_and_test(files, tables, path, rows)
-    pictures = sorted(name for name in files if name.lower().endswith((".jpg", ".jpeg", ".png")))
-    if pictures:
-        return _read_pictures(files, pictures, path, rows)
+    images = [name for name in files if name.lower().endswith((".jpg", ".jpeg", ".png"))]
+    if images:
+        return _read_images(files, images, path, rows)
     raise DataError(
         f"{path.name} holds none of FER2013's layouts: fer2013.csv, icml_face_data.csv, train.csv, or image "
         "folders like train/happy/."
@@ -119,98 +116,45 @@ def _read(files: dict[str, Callable], path: Path, votes: Path | None, rows: _Row
 
 def _single_table(path: Path, tables: dict[str, str]) -> str | None:
     """Return the table that has ``Usage``; a file given by its own name may be called anything."""
-    named = _PACKED.sub("", path.name.lower())
-    if named in tables and named not in ("train.csv", "test.csv", "test_with_emotions.csv"):
-        return named
-    if named in ("train.csv", "test.csv", "test_with_emotions.csv"):
+    named = PACKED.sub("", path.name.lower())
+    if named in _OTHER_CSV:
         return None
-    return next((name for name in _USAGE_CSV if name in tables), None)
+    return named if named in tables else next((name for name in _USAGE_CSV if name in tables), None)
 
 
-@contextmanager
-def _files(path: Path) -> Iterator[dict[str, Callable[[], io.BufferedIOBase]]]:
-    """Give the files in or beside ``path``: name -> opener."""
-    if path.is_dir():
-        found = {file.relative_to(path).as_posix(): _opener(file) for file in path.rglob("*") if file.is_file()}
-        if not found:
-            raise DataError(f"the folder {path} is empty.")
-        yield found
-    elif zipfile.is_zipfile(path) and not path.name.lower().endswith(".csv.zip"):
-        with zipfile.ZipFile(path) as archive:
-            members = [item for item in archive.infolist() if not item.is_dir()]
-            yield {item.filename: lambda item=item: archive.open(item) for item in members}
-    elif path.name.lower().endswith((".tar", ".tar.gz", ".tgz")):
-        with tarfile.open(path) as archive:
-            members = [item for item in archive.getmembers() if item.isfile()]
-            yield {item.name: lambda item=item: archive.extractfile(item) for item in members}
-    else:
-        beside = ("train.csv", "test.csv", "test_with_emotions.csv", "fer2013new.csv")
-        siblings = [file for file in path.parent.iterdir() if _PACKED.sub("", file.name.lower()) in beside]
-        yield {file.name: _opener(file) for file in {*siblings, path}}
+def _read_usage_table(files: Files, tables: dict[str, str], name: str, votes: Path | None, rows: _Rows) -> FaceSplits:
+    """Read ``fer2013.csv`` and the like, with FER+'s votes where they are given or stand beside it."""
+    usages = _read_csv(files[tables[name]], name, rows)
+    table = None
+    if votes is not None:
+        if not votes.is_file():
+            raise DataError(f"there are no FER+ votes at {votes}; get fer2013new.csv.")
+        with open_files(votes) as given:
+            if votes.name not in given:
+                raise DataError(f"{votes.name} is an archive; unpack it and give the CSV with the votes.")
+            table = _read_votes(given[votes.name], votes.name, usages)
+    elif "fer2013new.csv" in tables:
+        table = _read_votes(files[tables["fer2013new.csv"]], "fer2013new.csv", usages)
+    sets = rows.sets(name, table)
+    missing = [
+        usage for usage, part in zip(("Training", "PublicTest", "PrivateTest"), sets, strict=True) if not len(part)
+    ]
+    if missing:
+        raise DataError(
+            f"{name} has no rows of {' and '.join(missing)}; get the whole file, or call one that has Training only "
+            "train.csv, and its test part is cut from it."
+        )
+    train, val, test = sets
+    return make_splits(train, val, test, source="FER2013")
 
 
-def _opener(path: Path) -> Callable[[], io.BufferedIOBase]:
-    return lambda: path.open("rb")
-
-
-def _unpack(stream, name: str):
-    if name.lower().endswith(".gz"):
-        return gzip.open(stream)
-    if name.lower().endswith(".xz"):
-        return lzma.open(stream)
-    if name.lower().endswith(".zip"):
-        archive = zipfile.ZipFile(stream)
-        tables = [item for item in archive.infolist() if item.filename.lower().endswith(".csv")]
-        if len(tables) != 1:
-            raise DataError(f"{name} should hold one CSV, but holds {len(tables)}.")
-        return archive.open(tables[0])
-    return stream
-
-
-class _Limited(io.RawIOBase):
-    """A stream that ends a zip bomb with a sentence."""
-
-    def __init__(self, stream, name: str):
-        self.stream, self.name_, self.left = stream, name, MAX_UNPACKED
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int:
-        data = self.stream.read(len(buffer))
-        self.left -= len(data)
-        if self.left < 0:
-            raise DataError(f"{self.name_} unpacks to more than {MAX_UNPACKED >> 30} GB, so it is not FER2013.")
-        buffer[: len(data)] = data
-        return len(data)
-
-
-@contextmanager
-def _text(opener: Callable, name: str) -> Iterator[io.TextIOBase]:
-    with opener() as packed, _unpack(packed, name) as plain:
-        yield io.TextIOWrapper(io.BufferedReader(_Limited(plain, name), 1 << 20), encoding="utf-8-sig", newline="")
-
-
-def _table(lines: io.TextIOBase, name: str) -> Iterator[dict[str, str]]:
-    """Yield the rows of a CSV as dicts with clean, lower-case keys."""
-    reader = csv.reader(lines)
-    try:
-        header = [column.strip().lower() for column in next(reader, [])]
-        if "pixels" not in header and "neutral" not in header:
-            raise DataError(f"{name} is not a table of FER2013: its first line names no column `pixels`.")
-        for row in reader:
-            yield dict(zip(header, row, strict=False))
-    except csv.Error as error:
-        raise DataError(f"{name} is not a table of FER2013: {error}.") from error
-
-
-def _read_csv(opener: Callable, name: str, rows: _Rows, split: int | None = None) -> list[str]:
+def _read_csv(opener: Opener, name: str, rows: _Rows, split: int | None = None) -> list[str]:
     """Add each row of a CSV; return the ``Usage`` of each, good or bad. ``split`` serves tables without it."""
     usages = []
-    with _text(opener, name) as lines:
-        for number, row in enumerate(_table(lines, name)):
-            usages.append(row.get("usage", "").strip())
-            rows.add(number, f"{name}, row {number + 1}", lambda row=row: _face(row, split))
+    with opener() as stream:
+        for number, row in enumerate(table_rows(stream, name)):
+            usages.append(row.get("usage", "").strip()[:16])
+            rows.add(number, f"{name}, row {number + 1}", functools.partial(_face, row, split))
     return usages
 
 
@@ -218,22 +162,19 @@ def _face(row: dict[str, str], split: int | None) -> tuple[np.ndarray, int, int]
     if split is None:
         usage = row.get("usage", "").strip()
         if usage.lower() not in SPLITS:
-            raise DataError(f"unknown Usage {usage!r}, it must be Training, PublicTest or PrivateTest.")
+            raise DataError(f"unknown Usage {usage[:30]!r}, it must be Training, PublicTest or PrivateTest.")
         split = SPLITS[usage.lower()]
     label = row.get("emotion", "").strip()
     if label not in "0123456" or len(label) != 1:
-        raise DataError(f"unknown emotion {label!r}, it must be 0 to 6.")
+        raise DataError(f"unknown emotion {label[:30]!r}, it must be 0 to 6.")
     return _pixels(row.get("pixels") or ""), int(label), split
 
 
 def _pixels(text: str) -> np.ndarray:
-    try:
-        # whole numbers only: isdecimal on the joined digits is far faster than int() on each
-        if not text.replace(" ", "").isdecimal():
-            raise ValueError
-        pixels = np.fromstring(text, np.int32, sep=" ")
-    except ValueError:
-        raise DataError("its pixels are not whole numbers.") from None
+    # whole numbers only: isdecimal on the joined digits is far faster than int() on each
+    if not text.isascii() or not text.replace(" ", "").isdecimal():
+        raise DataError("its pixels are not whole numbers.")
+    pixels = np.fromstring(text, np.int64, sep=" ")  # what 64 bits do not hold becomes the largest number
     if pixels.size != FACE_SIDE * FACE_SIDE:
         raise DataError(f"it has {pixels.size:,} pixels instead of {FACE_SIDE * FACE_SIDE:,}.")
     if pixels.max() > 255 or pixels.min() < 0:
@@ -241,38 +182,35 @@ def _pixels(text: str) -> np.ndarray:
     return pixels.astype(np.uint8)
 
 
-def _read_votes(source: Path | Callable, rows: _Rows, usages: list[str]) -> np.ndarray:
+def _read_votes(opener: Opener, name: str, usages: list[str]) -> np.ndarray:
     """Return votes uint8 ``(rows of the CSV, 10)``, checked against each row's ``Usage``."""
-    name = source.name if isinstance(source, Path) else "fer2013new.csv"
-    if isinstance(source, Path) and not source.is_file():
-        raise DataError(f"there are no FER+ votes at {source}.")
     columns = [column.lower() for column in FERPLUS_COLUMNS]
     votes = np.zeros((len(usages), len(VOTE_COLUMNS)), np.uint8)
     order = remap(FERPLUS_COLUMNS, VOTE_COLUMNS)
     number = -1
-    with _text(_opener(source) if isinstance(source, Path) else source, name) as lines:
-        for number, row in enumerate(_table(lines, name)):
+    with opener() as stream:
+        for number, row in enumerate(table_rows(stream, name)):
             if number >= len(usages) or row.get("usage", "").strip() != usages[number]:
-                raise DataError(f"{name}, row {number + 1} does not belong to that row of the faces.")
+                raise DataError(f"{name}, row {number + 1} does not belong to that row of the faces; get both anew.")
             try:
                 votes[number, order] = [int(row[column]) for column in columns]
             except (KeyError, ValueError, OverflowError, TypeError):
-                raise DataError(f"{name}, row {number + 1} does not hold ten counts of votes.") from None
+                raise DataError(f"{name}, row {number + 1} does not hold ten counts of votes; mend it.") from None
     if number + 1 != len(usages):
-        raise DataError(f"{name} has {number + 1:,} rows, but the faces have {len(usages):,}.")
+        raise DataError(f"{name} has {number + 1:,} rows, but the faces have {len(usages):,}; get both anew.")
     return votes
 
 
-def _read_train_and_test(files: dict, tables: dict[str, str], path: Path, rows: _Rows) -> FaceSplits:
+def _read_train_and_test(files: Files, tables: dict[str, str], path: Path, rows: _Rows) -> FaceSplits:
     """Read Kaggle's ``train.csv`` and, where it has labels, its test table.
 
     These tables have no ``Usage``; what they lack is cut from the training rows, seeded, and
     ``source`` says so.
     """
-    _read_csv(files[tables["train.csv"]], tables["train.csv"], rows, split=0)
+    _read_csv(files[tables["train.csv"]], "train.csv", rows, split=0)
     labelled = tables.get("test_with_emotions.csv")
     if labelled:
-        _read_csv(files[labelled], labelled, rows, split=2)
+        _read_csv(files[labelled], "test_with_emotions.csv", rows, split=2)
     return _completed(rows.sets(path.name), "FER2013 (train.csv)")
 
 
@@ -280,7 +218,7 @@ def _completed(sets: list[FaceSet], source: str) -> FaceSplits:
     """Cut a missing val, then a missing test, of a tenth of the training faces each, by a seeded draw."""
     train, *held_out = sets
     if not len(train):
-        raise DataError(f"{source} has no training faces.")
+        raise DataError(f"{source} has no training faces; give the folder or file that has them.")
     tenth, said = max(1, len(train) // 10), []
     for position, name in enumerate(("val", "test")):
         if len(held_out[position]) == 0:
@@ -289,40 +227,60 @@ def _completed(sets: list[FaceSet], source: str) -> FaceSplits:
             said.append(name)
     if said:
         source += f", {' and '.join(said)} cut from train"
-    return make_splits(train, *held_out, source=source)
+    return make_splits(train, held_out[0], held_out[1], source=source)
 
 
-def _read_pictures(files: dict, names: list[str], path: Path, rows: _Rows) -> FaceSplits:
-    """Read ``train/angry/Training_123.jpg`` …: the file name, else the folder, tells the split."""
+def _read_images(files: Files, names: list[str], path: Path, rows: _Rows) -> FaceSplits:
+    """Read ``train/angry/Training_123.jpg`` …: the file name, else the folder, tells the split.
+
+    Where no image has one, as in ``angry/1.png`` …, all are a test set.
+    """
+    told = any(_split(name) is not None for name in names)
     for number, name in enumerate(sorted(names, key=_natural)):
-        rows.add(number, name, lambda name=name: _picture(files[name], name))
-    return _completed(rows.sets(path.name), "FER2013 (image folders)")
+        rows.add(number, name, functools.partial(_image, files[name], name, None if told else SPLITS["privatetest"]))
+    train, val, test = rows.sets(path.name)
+    if told:
+        return _completed([train, val, test], "FER2013 (image folders)")
+    return make_splits(train, val, test, f"{path.name}, for testing only")
 
 
 def _natural(name: str) -> list:
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+    """Sort ``im10.png`` after ``im9.png``."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,18})", name)]
 
 
-def _picture(opener: Callable, name: str) -> tuple[np.ndarray, int, int]:
-    from PIL import Image, UnidentifiedImageError
-
+def _split(name: str) -> int | None:
+    """Return which part an image's name or folder tells, None where neither does."""
     *folders, file = PurePosixPath(name).parts
+    by_folder = next((_FOLDERS[folder.lower()] for folder in folders if folder.lower() in _FOLDERS), None)
+    return SPLITS.get(file.split("_")[0].lower(), by_folder)
+
+
+def _image(opener: Opener, name: str, split: int | None) -> tuple[np.ndarray, int, int]:
+    """Return an image, its emotion and its part; ``split`` serves sets in which no name tells one."""
+    *folders, _ = PurePosixPath(name).parts
     if not folders:
-        raise DataError("the picture is in no folder that names its emotion.")
+        raise DataError("the image is in no folder that names its emotion.")
     emotion = emotion_name(folders[-1])
     if emotion not in EMOTIONS:
         raise DataError(f"{emotion} is not one of FER2013's emotions.")
-    split = SPLITS.get(file.split("_")[0].lower())
-    if split is None:
-        split = next((_FOLDERS[folder.lower()] for folder in folders if folder.lower() in _FOLDERS), None)
+    split = _split(name) if split is None else split
     if split is None:
         raise DataError("neither its name nor its folder says train, val or test.")
     with opener() as stream:
         data = stream.read(MAX_IMAGE + 1)
+    return _decoded(data), EMOTIONS.index(emotion), split
+
+
+def _decoded(data: bytes) -> np.ndarray:
+    """Return a PNG or JPEG of a face as grey uint8 ``(48, 48)``; its size is checked before it is decoded."""
+    from PIL import Image
+
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            if picture.size != (FACE_SIDE, FACE_SIDE):
-                raise DataError(f"the picture is {picture.width}x{picture.height}, not {FACE_SIDE}x{FACE_SIDE}.")
-            return np.asarray(picture.convert("L")), EMOTIONS.index(emotion), split
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError("the file is not a whole picture.") from error
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+            size = image.size
+            if size == (FACE_SIDE, FACE_SIDE):
+                return np.asarray(image.convert("L"))
+    except Exception as error:  # Pillow raises many kinds for a damaged file
+        raise DataError("the file is not a whole PNG or JPEG image.") from error
+    raise DataError(f"the image is {size[0]}x{size[1]}, not {FACE_SIDE}x{FACE_SIDE}.")

@@ -30,12 +30,12 @@ def ferplus_splits(splits: FaceSplits, subset: str = "plurality") -> FaceSplits:
         raise DataError(f"there is no FER+ subset {subset!r}; there are {', '.join(FERPLUS_SUBSETS)}.")
     if any(part.votes is None for part in splits.parts().values()):
         raise DataError("these faces have no FER+ votes; import FER2013 with fer2013new.csv beside it.")
-    parts = [_voted(part, subset) for part in splits.parts().values()]
-    return make_splits(*parts, f"FER+ ({subset})", EMOTIONS_8)
+    train, val, test = (_voted(part, subset) for part in splits.parts().values())
+    return make_splits(train, val, test, f"FER+ ({subset})", classes=EMOTIONS_8)
 
 
 def _voted(faces: FaceSet, subset: str) -> FaceSet:
-    votes = faces.votes.astype(int)
+    votes = np.asarray(faces.votes, int)
     emotions = len(EMOTIONS_8)
     keep = votes[:, VOTE_COLUMNS.index("nf")] < votes.sum(1).clip(1)
     if subset == "majority":

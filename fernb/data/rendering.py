@@ -10,7 +10,7 @@ people, until networks trained on FER2013 recognised the faces; tests use other 
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -18,6 +18,9 @@ import numpy as np
 
 SIDES = (-1, 1)
 """The viewer's left and right; the drawn person's own right side is the viewer's left."""
+
+Points = np.ndarray | Sequence[Sequence[float]]
+"""Places ``(n, 2)``: x to the right, y down, in units of a face."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class Canvas:
     def bump(self, x: float, y: float, rx: float, ry: float, height: float, layer: np.ndarray | None = None) -> None:
         """Add a Gaussian hill of ``height`` to the relief (or to ``layer``)."""
         layer = self.relief if layer is None else layer
-        (px, py), reach = self.pixels((x, y)), 2.8 * self.scale
+        (px, py), reach = self.pixels(np.array((x, y))), 2.8 * self.scale
         x0, x1 = max(0, int(px - reach * rx)), min(self.size, int(px + reach * rx) + 1)
         y0, y1 = max(0, int(py - reach * ry)), min(self.size, int(py + reach * ry) + 1)
         if x0 < x1 and y0 < y1:
@@ -99,13 +102,20 @@ class Canvas:
             down = np.exp(-0.5 * ((self.y[y0:y1, 0] - y) / ry) ** 2)
             layer[y0:y1, x0:x1] += height * down[:, None] * across
 
-    def fold(self, points, depth: float, width: float = 0.7) -> None:
+    def fold(self, points: Points, depth: float, width: float = 0.7) -> None:
         """Press a crease along the curve through ``points`` into the skin."""
         if depth > 0.02:
             line = np.round(self.pixels(curve(points)) * 16).astype(np.int32)
             cv2.polylines(self.folds, [line], False, -depth, max(1, round(width * self.scale)), shift=4)
 
-    def fill(self, points, brightness: float, alpha: float = 1.0, soft: float = 0.3, within=None) -> None:
+    def fill(
+        self,
+        points: np.ndarray,
+        brightness: float,
+        alpha: float = 1.0,
+        soft: float = 0.3,
+        within: np.ndarray | None = None,
+    ) -> None:
         """Paint a polygon with an edge that is ``soft`` units wide, only ``within`` another polygon if given."""
         shapes = [self.pixels(points)] + ([] if within is None else [self.pixels(within)])
         pad = 3 * soft * self.scale + 2
@@ -124,7 +134,7 @@ class Canvas:
         here = self.paint[y0:y1, x0:x1]
         here += weight * (brightness - here)
 
-    def stroke(self, points, brightness: float, width: float, alpha: float = 1.0, soft: float = 0.25) -> None:
+    def stroke(self, points: Points, brightness: float, width: float, alpha: float = 1.0, soft: float = 0.25) -> None:
         """Paint a line of ``width`` units that thins out towards both ends."""
         middle = curve(points)
         along = np.diff(middle, axis=0, append=2 * middle[-1:] - middle[-2:-1])
@@ -158,10 +168,10 @@ def _spline(count: int, steps: int) -> np.ndarray:
     return weights
 
 
-def curve(points, steps: int = 20) -> np.ndarray:
+def curve(points: Points, steps: int = 20) -> np.ndarray:
     """Return ``(steps, 2)`` points of a smooth curve through ``points`` (Catmull-Rom)."""
-    points = np.asarray(points, float)
-    return _spline(len(points), steps) @ points
+    corners = np.asarray(points, float)
+    return _spline(len(corners), steps) @ corners
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, steps: int = 24) -> np.ndarray:
@@ -398,7 +408,7 @@ def model_folds(canvas: Canvas, who: Identity, au: Muscles, mouth: Mouth) -> Non
     """Press wrinkles into the skin: nasolabial fold, mouth, frown, nose, lids, crow's feet, forehead."""
     tip, eye = nose_tip(who, au), 8.4 * who.eye_distance
 
-    def fold(side: int, points, depth: float, width: float) -> None:
+    def fold(side: int, points: Points, depth: float, width: float) -> None:
         canvas.fold(np.array(points) * (side, 1), depth, width)
 
     for side in SIDES:
@@ -611,7 +621,11 @@ def draw_head(
 
 
 def pose_head(
-    head: tuple[np.ndarray, np.ndarray, np.ndarray], pose: Pose, scale: float, shape, centre
+    head: tuple[np.ndarray, np.ndarray, np.ndarray],
+    pose: Pose,
+    scale: float,
+    shape: tuple[int, int],
+    centre: tuple[float, float],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return brightness and cover float32 of ``shape`` (height, width) with the head turned and placed.
 

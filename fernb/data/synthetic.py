@@ -42,7 +42,7 @@ ACCENTS = {
 }
 """Units that often come along, and how often (0..1): lips part, chin or lip lifts, jaw drops."""
 
-STRENGTH = {
+STRENGTH: dict[str, dict[int | str, tuple[float, float]]] = {
     "angry": {
         4: (0.9, 1.0),
         5: (0.79, 1.0),
@@ -191,8 +191,8 @@ def draw_faces(n: int, seed: int | np.random.SeedSequence, classes: tuple[str, .
 def drawn_splits(seed: int = config.SEED, n_train: int = 1400, n_val: int = 350, n_test: int = 350) -> FaceSplits:
     """Return drawn faces of the seven emotions in three parts, each from a random stream of its own."""
     streams = np.random.SeedSequence(seed).spawn(3)
-    parts = [draw_faces(n, stream) for n, stream in zip((n_train, n_val, n_test), streams, strict=True)]
-    return make_splits(*parts, source="drawn faces")
+    train, val, test = (draw_faces(n, stream) for n, stream in zip((n_train, n_val, n_test), streams, strict=True))
+    return make_splits(train, val, test, source="drawn faces")
 
 
 CLIP_ORDER = ("neutral", "happy", "surprise", "sad", "angry", "fear", "disgust")
@@ -265,7 +265,7 @@ def film(
     for time_s in np.arange(round(seconds * fps)) / fps:
         head = draw_head(CLIP_PERSON, units(time_s), light, CLIP_SCALE, half=40)
         face, cover = pose_head(head, clip_pose(time_s), CLIP_SCALE, (height, width), (width / 2, height * 0.44))
-        picture = wall + cover[..., None] * (face[..., None] * np.float32(SKIN_TINT) - wall)
+        picture = wall + cover[..., None] * (face[..., None] * np.array(SKIN_TINT, np.float32) - wall)
         picture += rng.normal(0, 0.008, (height, width, 1))
         yield np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
 

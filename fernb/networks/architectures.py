@@ -49,7 +49,9 @@ class FusedBatchNormalization(layers.BatchNormalization):
     It is for training only: :func:`to_standard_layers` puts Keras's standard layer in its place.
     """
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self, inputs: keras.KerasTensor, training: bool | None = None, mask: keras.KerasTensor | None = None
+    ) -> keras.KerasTensor:
         if not (training and self.trainable and keras.backend.backend() == "tensorflow"):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
@@ -101,8 +103,13 @@ def build_vgg(
 
 
 def _convolution(
-    x, width: int, normalise: type[layers.Layer] | None, name: str, stride: int = 1, activate: bool = True
-):
+    x: keras.KerasTensor,
+    width: int,
+    normalise: type[layers.Layer] | None,
+    name: str,
+    stride: int = 1,
+    activate: bool = True,
+) -> keras.KerasTensor:
     x = layers.Conv2D(width, 3, stride, "same", use_bias=normalise is None, kernel_initializer="he_normal", name=name)(
         x
     )
@@ -144,7 +151,15 @@ def build_resnet(
     return keras.Model(inputs, outputs, name=name)
 
 
-def _residual(x, width: int, stride: int, squeeze: bool, skip: float, normalise: type[layers.Layer] | None, name: str):
+def _residual(
+    x: keras.KerasTensor,
+    width: int,
+    stride: int,
+    squeeze: bool,
+    skip: float,
+    normalise: type[layers.Layer] | None,
+    name: str,
+) -> keras.KerasTensor:
     shortcut = x
     if stride > 1 or x.shape[-1] != width:
         if stride > 1:  # averaging loses less than a strided 1×1 convolution (He et al. 2019)
@@ -266,7 +281,7 @@ def one_head(model: keras.Model, head: str = HEAD) -> keras.Model:
 def to_standard_layers(model: keras.Model) -> keras.Model:
     """Return a float32 copy of ``model`` with Keras's standard layers only, ready to be saved."""
 
-    def standard(layer):
+    def standard(layer: layers.Layer) -> layers.Layer:
         config = layer.get_config() | {"dtype": "float32"}
         kind = layers.BatchNormalization if isinstance(layer, FusedBatchNormalization) else type(layer)
         return kind.from_config(config)

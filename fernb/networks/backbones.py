@@ -1,7 +1,7 @@
 """Networks that have learnt elsewhere: every one of ``keras.applications``, and the project's own CNN.
 
 A :class:`Backbone` takes grey faces as every network of fernb does, float32 or uint8
-``(n, 48, 48, 1)`` in 0..255: the picture's size, its three channels and the scaling that the
+``(n, 48, 48, 1)`` in 0..255: the image's size, its three channels and the scaling that the
 backbone was trained with are layers of it. Taught in notebook 04.
 """
 
@@ -12,7 +12,7 @@ import re
 import socket
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,24 +28,24 @@ from fernb.networks.storage import load_model
 OWN = "own"
 """The name of the backbone that is always there: the project's own CNN, trained on FER2013."""
 
-CUTS = {"MobileNet": "conv_pw_7_relu", "VGG16": "block4_pool", "ResNet50": "conv4_block6_out"}
-"""Where a backbone is cut unless an argument says otherwise; others are taken whole."""
+FEATURE_LAYERS = {"MobileNet": "conv_pw_7_relu", "VGG16": "block4_pool", "ResNet50": "conv4_block6_out"}
+"""The layer whose output is used unless an argument says otherwise; of other backbones it is the last one."""
 
 SIDE = 96
-"""The picture that an ImageNet backbone sees, in pixels a side: twice a face of FER2013."""
+"""The image that an ImageNet backbone sees, in pixels a side: twice a face of FER2013."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A pre-trained network up to a cut layer.
+    """A pre-trained network up to the layer whose output is used.
 
     ``model`` maps faces ``(n, 48, 48, 1)`` in 0..255 to the maps ``(n, h, w, c)`` of the layer
-    ``cut``; ``weights`` says in words where its weights come from.
+    ``feature_layer``; ``weights`` says in words where its weights come from.
     """
 
     name: str
     model: keras.Model
-    cut: str
+    feature_layer: str
     weights: str
 
     @property
@@ -59,36 +59,37 @@ class Backbone:
 
 def pretrained(
     name: str = "MobileNet",
-    cut: str | None = None,
+    feature_layer: str | None = None,
+    *,
     side: int = SIDE,
     weights: str | os.PathLike | None = None,
     download: bool = True,
 ) -> Backbone:
-    """Return the backbone ``name`` with its pre-trained weights, cut at the layer ``cut``.
+    """Return the backbone ``name`` with its pre-trained weights, up to ``feature_layer``.
 
     ``name`` is a network of ``keras.applications`` (``MobileNet``, ``VGG16``, ``ResNet50`` …), or
     ``own`` for the project's CNN, whose ``weights`` are a ``.keras`` file and whose ``side`` is
     fixed. Weights of ImageNet are looked for in this order: the file ``weights``, the folder
     ``FERNB_MODELS`` (default ``models``), Keras's own folder, and with ``download`` Keras's
-    server. A file may hold the network without its top, or up to a cut that is not before ``cut``.
+    server. A file may hold the network without its top, or up to a layer that is not before ``feature_layer``.
 
     Raises :class:`~fernb.errors.ModelError` for an unknown name or layer, a file that is missing
     or does not fit, and where there are no weights: a network of random weights is never returned.
     """
     if name == OWN:
-        return _own(weights, cut)
+        return _own(weights, feature_layer)
     inputs, base, start = _build(name, side)
-    cut = cut or CUTS.get(name) or base.layers[-1].name
-    trunk = keras.Model(start, _layer(base, cut, name).output)
-    known = _find_weights(name, base, trunk, weights, download, side)
-    return Backbone(name, keras.Model(inputs, trunk.get_layer(cut).output, name=name.lower()), cut, known)
+    last = feature_layer or FEATURE_LAYERS.get(name) or base.layers[-1].name
+    trunk = keras.Model(start, _layer(base, last, name).output)
+    known = find_weights(base, trunk, name=name, weights=weights, download=download, side=side)
+    return Backbone(name, keras.Model(inputs, trunk.get_layer(last).output, name=name.lower()), last, known)
 
 
 def preprocessing(name: str) -> tuple[list[float], list[float]]:
     """Return ``(scale, offset)``, three numbers each: what ``preprocess_input`` of ``name`` does to grey pixels.
 
     Keras's networks want RGB in -1..1, BGR minus a mean, or something else again. For a grey
-    picture, whose channels are equal, each of these is ``scale * pixel + offset`` in each
+    image, whose channels are equal, each of these is ``scale * pixel + offset`` in each
     channel, so Keras's own function is asked about black and white, and checked on a grey.
     """
     prepare = sys.modules[_application(name).__module__].preprocess_input
@@ -99,10 +100,12 @@ def preprocessing(name: str) -> tuple[list[float], list[float]]:
     return scale.tolist(), black.tolist()
 
 
-def _application(name: str):
+def _application(name: str) -> Callable[..., keras.Model]:
     build = getattr(keras.applications, name, None)
     if not callable(build):
-        raise ModelError(f"there is no backbone {name!r}; there are {', '.join(CUTS)}, {OWN}, or keras.applications'.")
+        raise ModelError(
+            f"there is no backbone {name!r}; there are {', '.join(FEATURE_LAYERS)}, {OWN}, or keras.applications'."
+        )
     return build
 
 
@@ -119,20 +122,28 @@ def _build(name: str, side: int) -> tuple:
                 include_top=False, weights=None, input_tensor=x, input_shape=(*x.shape[1:3], 3), pooling=None
             )
     except ValueError as error:
-        raise ModelError(f"{name} cannot see pictures of {side} pixels a side: {error}") from error
+        raise ModelError(f"{name} cannot see images of {side} pixels a side: {error}") from error
     return inputs, keras.Model(x, base.output), x
 
 
-def _layer(model: keras.Model, cut: str, name: str) -> keras.layers.Layer:
+def _layer(model: keras.Model, wanted: str, name: str) -> keras.layers.Layer:
     for layer in model.layers:
-        if layer.name == cut:
+        if layer.name == wanted:
             return layer
     good = [layer.name for layer in model.layers if not layer.weights and len(layer.output.shape) == 4]
-    raise ModelError(f"{name} has no layer {cut!r} to cut at; take one of its later ones, e.g. {', '.join(good[-9:])}.")
+    raise ModelError(f"{name} has no layer {wanted!r}; take one of its later ones, e.g. {', '.join(good[-9:])}.")
 
 
-def _find_weights(name, base, trunk, weights, download: bool, side: int) -> str:
-    """Fill ``trunk``; return in words where its weights come from."""
+def find_weights(
+    base: keras.Model,
+    trunk: keras.Model,
+    *,
+    name: str,
+    weights: str | os.PathLike | None,
+    download: bool,
+    side: int,
+) -> str:
+    """Fill ``trunk``, the lower part of ``base``, as :func:`pretrained` says; return where its weights come from."""
     if weights is not None:
         path = Path(weights)
         if not path.is_file():
@@ -203,9 +214,9 @@ def _patience(seconds: float) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def _own(path: str | os.PathLike | None, cut: str | None) -> Backbone:
+def _own(path: str | os.PathLike | None, feature_layer: str | None) -> Backbone:
     path = Path(path) if path is not None else config.MODEL / "my_own_model.keras"
     model = load_model(path)
-    cut = cut or [layer.name for layer in model.layers if len(layer.output.shape) == 4][-1]
-    trunk = keras.Model(model.input, _layer(model, cut, path.name).output, name=OWN)
-    return Backbone(OWN, trunk, cut, f"FER2013, {path.name}")
+    last = feature_layer or [layer.name for layer in model.layers if len(layer.output.shape) == 4][-1]
+    trunk = keras.Model(model.input, _layer(model, last, path.name).output, name=OWN)
+    return Backbone(OWN, trunk, last, f"FER2013, {path.name}")

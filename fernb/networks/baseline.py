@@ -27,5 +27,5 @@ def logistic_regression(strength: float = 1e-3, iterations: int = 200) -> "Pipel
 
 
 def weight_images(model: "Pipeline", side: int) -> np.ndarray:
-    """Return the weights of each class as pictures float ``(k, side, side)``."""
+    """Return the weights of each class as images float ``(k, side, side)``."""
     return model[-1].coef_.reshape(-1, side, side)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fernb import config, runtime
+from fernb import config
 from fernb.errors import ModelError
 from fernb.labels import EMOTIONS
-from fernb.networks.sidecar import read_sidecar
+from fernb.networks import runners
+from fernb.networks.sidecar import confidence_threshold, is_verified, read_sidecar
 
 
 class Recogniser:
@@ -20,28 +21,32 @@ class Recogniser:
 
     ``path`` is a ``.tflite`` or ``.keras`` file made by ``fernb train`` (default: the committed
     network). Attributes: ``labels``, the emotion of each column, ``sidecar``, the JSON beside
-    the model, ``unsure_below``, the confidence below which the network was wrong more often
-    than right on the validation set (0 where its side-car does not say), and ``path``. With
-    ``seven`` a network of FER+'s eight emotions answers with FER2013's seven: what it gives to
-    contempt is shared out among them.
+    the model, ``confidence_threshold``, the confidence below which the network was wrong more
+    often than right on the validation set (0 where its side-car does not say), and ``path``.
+    With ``seven`` a network of FER+'s eight emotions answers with FER2013's seven: what it gives
+    to contempt is shared out among them. ``threads`` is how many LiteRT uses (default: one for
+    each core; 1 is right where several processes work beside one another).
 
-    Raises :class:`~fernb.errors.ModelError` where the file or its side-car is missing, broken
-    or of another kind.
+    Raises :class:`~fernb.errors.ModelError` where the file or its side-car is missing, damaged
+    (its SHA-256 is not the side-car's), of another kind, or answers with no probabilities.
     """
 
-    def __init__(self, path: str | os.PathLike | None = None, seven: bool = False):
+    def __init__(self, path: str | os.PathLike | None = None, seven: bool = False, *, threads: int | None = None):
         self.path = Path(path) if path is not None else config.DEFAULT_MODEL
         if not self.path.is_file():
             raise ModelError(f"there is no model at {self.path}; `fernb train` makes one, or name another.")
-        self.sidecar = read_sidecar(self.path)
-        self.labels = tuple(self.sidecar["labels"])
-        self.unsure_below = float(self.sidecar.get("metrics", {}).get("unsure_below", 0.0))
-        if self.path.suffix == ".tflite":
-            self._run = _litert(self.path)
-        elif self.path.suffix == ".keras":
-            self._run = _keras(self.path)
-        else:
+        if self.path.suffix not in (".tflite", ".keras"):
             raise ModelError(f"{self.path.name} is neither a .tflite nor a .keras file.")
+        self.sidecar = read_sidecar(self.path)
+        self.labels = self._outputs = tuple(self.sidecar["labels"])
+        self.confidence_threshold = confidence_threshold(self.sidecar)
+        trusted = is_verified(self.path, self.sidecar)
+        if self.path.suffix == ".tflite":
+            self._run = runners.litert(self.path, threads=threads, trusted=trusted)
+        else:
+            self._run = runners.keras_runner(self.path)
+        for face in runners.probe():
+            self._answers(face[None])
         self._columns = None
         if seven and self.labels != EMOTIONS:
             if not set(EMOTIONS) <= set(self.labels):
@@ -54,7 +59,8 @@ class Recogniser:
 
         Rows sum to 1; column ``j`` belongs to ``labels[j]``. ``n`` may be 0. With ``flip`` the
         answers for each face and its mirror image are averaged, which takes twice as long.
-        Raises ValueError for another shape or dtype, for a wrong scale would go unnoticed.
+        Raises ValueError for another shape or dtype, because a wrong scale would go unnoticed,
+        and :class:`~fernb.errors.ModelError` where the network's answers are no probabilities.
         """
         faces = np.asarray(faces)
         if faces.ndim != 3 or faces.shape[1:] != (48, 48) or faces.dtype != np.uint8:
@@ -62,52 +68,18 @@ class Recogniser:
         if not len(faces):
             return np.empty((0, len(self.labels)), np.float32)
         inputs = faces[..., None].astype(np.float32)
-        probs = self._run(inputs)
+        probs = self._answers(inputs)
         if flip:
-            probs = (probs + self._run(inputs[:, :, ::-1])) / 2
+            probs = (probs + self._answers(inputs[:, :, ::-1])) / 2
         if self._columns is None:
             return probs
         kept = np.maximum(probs[:, self._columns], 1e-9)
         return (kept / kept.sum(1, keepdims=True)).astype(np.float32)
 
+    def _answers(self, inputs: np.ndarray) -> np.ndarray:
+        probs = self._run(inputs)
+        runners.check_probabilities(probs, self.path, labels=self._outputs)
+        return probs
+
     def __repr__(self) -> str:
         return f"Recogniser({self.path.name!r}, {len(self.labels)} emotions)"
-
-
-def _litert(path: Path):
-    from ai_edge_litert.interpreter import Interpreter
-
-    try:
-        with runtime.silent_stderr():  # LiteRT greets
-            interpreter = Interpreter(model_path=str(path), num_threads=runtime.cores())
-            interpreter.allocate_tensors()
-        source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{path.name} is not a LiteRT model, or it is cut off.") from error
-    batch = None
-
-    def run(faces: np.ndarray) -> np.ndarray:
-        nonlocal batch
-        if len(faces) != batch:  # resizing allocates anew, which is dear per frame
-            interpreter.resize_tensor_input(source, faces.shape)
-            interpreter.allocate_tensors()
-            batch = len(faces)
-        interpreter.set_tensor(source, np.ascontiguousarray(faces))
-        interpreter.invoke()
-        return interpreter.get_tensor(target)
-
-    def in_pieces(faces: np.ndarray, size: int = 256) -> np.ndarray:
-        return np.concatenate([run(faces[start : start + size]) for start in range(0, len(faces), size)])
-
-    return in_pieces
-
-
-def _keras(path: Path):
-    from fernb.networks.storage import load_model
-
-    model = load_model(path)
-
-    def run(faces: np.ndarray) -> np.ndarray:
-        return np.asarray(model.predict(faces, batch_size=256, verbose=0), np.float32)
-
-    return run

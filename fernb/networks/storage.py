@@ -18,7 +18,7 @@ import numpy as np
 from fernb.errors import ModelError
 from fernb.files import atomic_write
 from fernb.networks.architectures import to_standard_layers
-from fernb.networks.sidecar import INT8, write_sidecar
+from fernb.networks.sidecar import INT8, verify, write_sidecar
 from fernb.runtime import silent_stderr
 
 
@@ -37,8 +37,8 @@ def save_model(model: keras.Model, path: str | os.PathLike, sidecar: dict, examp
     """Write ``path`` (``.keras``), its LiteRT copy (``.tflite``) and its side-car (``.json``).
 
     With ``examples``, see :func:`export_litert`, there is an 8-bit copy ``…_int8.tflite`` too.
-    ``sidecar`` must hold ``labels``; the input, the number of parameters and the versions of
-    the libraries are added to it. Each file is written whole or not at all.
+    ``sidecar`` must hold ``labels``; the input, the number of parameters, the versions of
+    the libraries and the SHA-256 of each file are added to it. Each file is written whole or not at all.
     """
     path = Path(path).with_suffix(".keras")
     model = to_standard_layers(model)
@@ -46,7 +46,7 @@ def save_model(model: keras.Model, path: str | os.PathLike, sidecar: dict, examp
         model.save(temporary)
     export_litert(model, path.with_suffix(".tflite"))
     if examples is not None:
-        export_litert(model, path.with_name(f"{path.stem}{INT8}.tflite"), examples)
+        export_litert(model, path.with_name(f"{path.stem}{INT8}.tflite"), examples=examples)
     sidecar = sidecar | {
         "input": "grey face, uint8 or float32 (n, 48, 48, 1) in 0..255; scaling is inside the model",
         "parameters": model.count_params(),
@@ -56,7 +56,7 @@ def save_model(model: keras.Model, path: str | os.PathLike, sidecar: dict, examp
     return path
 
 
-def export_litert(model: keras.Model, path: str | os.PathLike, examples: np.ndarray | None = None) -> None:
+def export_litert(model: keras.Model, path: str | os.PathLike, *, examples: np.ndarray | None = None) -> None:
     """Write ``model`` as a LiteRT file, for :class:`fernb.Recogniser`; needs the TensorFlow backend.
 
     Weights are float16, which halves the file and changes probabilities by less than 1e-3. With
@@ -80,14 +80,15 @@ def export_litert(model: keras.Model, path: str | os.PathLike, examples: np.ndar
 def load_model(path: str | os.PathLike) -> keras.Model:
     """Load a ``.keras`` file in Keras's safe mode: no pickle, no code from the file.
 
-    Raises :class:`~fernb.errors.ModelError` where there is no such file, where it is of
-    another format, or where it needs code of its own to load.
+    Raises :class:`~fernb.errors.ModelError` where there is no such file, where it is of another
+    format, where its side-car states another SHA-256, or where it needs code of its own to load.
     """
     path = Path(path)
     if not path.is_file():
         raise ModelError(f"there is no model at {path}; `fernb train` makes one.")
     if path.suffix != ".keras":
         raise ModelError(f"{path.name} is not a .keras file; old .h5 models must be saved anew as .keras.")
+    verify(path)
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds for a broken or an unsafe file

@@ -1,4 +1,4 @@
-"""What style transfer sees by: networks by name, each cut into maps for content and for style.
+"""What style transfer sees by: networks by name, each with its maps for content and for style.
 
 ``vgg19`` and ``vgg16`` with ImageNet weights are what Gatys et al. used. Where there are none,
 the project's own emotion network is taken: it has seen only faces, and only grey ones, but its
@@ -16,6 +16,7 @@ from keras import layers, ops
 
 from fernb import config
 from fernb.errors import ModelError
+from fernb.networks.backbones import find_weights
 from fernb.networks.storage import load_model
 
 NAMES = ("auto", "vgg19", "vgg16", "fer", "untrained")
@@ -25,16 +26,16 @@ UNTRAINED_SEED = 3
 """Chosen by eye from eight draws, which differ little: ``results/style/untrained.jpg``."""
 
 OWN_NETWORK = config.ROOT / "results" / "style" / "features.keras"
-"""The first three blocks of the emotion network of notebook 03: what makes the best pictures of it."""
+"""The first three blocks of the emotion network of notebook 03: the part that makes the best pictures."""
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 @dataclass(frozen=True, eq=False)
-class Features:
+class FeatureExtractor:
     """A network seen as style transfer sees it.
 
-    ``model`` takes pictures, float32 ``(n, h, w, 3)`` in 0..255, and returns a dict of maps
+    ``model`` takes images, float32 ``(n, h, w, 3)`` in 0..255, and returns a dict of maps
     ``(n, h', w', c)`` by layer; ``content`` names one of them, ``style`` several. ``colour`` says
     whether it can tell colours; ``about`` is a sentence on where it comes from.
     """
@@ -47,7 +48,9 @@ class Features:
     colour: bool
 
 
-def load_features(name: str = "auto", weights: str | os.PathLike | None = None, seed: int = UNTRAINED_SEED) -> Features:
+def load_features(
+    name: str = "auto", weights: str | os.PathLike | None = None, *, seed: int = UNTRAINED_SEED
+) -> FeatureExtractor:
     """Return the features ``name``, one of :data:`NAMES`.
 
     * ``vgg19``, ``vgg16``: ``keras.applications`` with average for max pooling (Gatys et al. 2015).
@@ -73,7 +76,7 @@ def load_features(name: str = "auto", weights: str | os.PathLike | None = None, 
     raise ModelError(f"there are no features {name!r}; there are {', '.join(NAMES)}.")
 
 
-def _auto(weights: str | os.PathLike | None, seed: int) -> Features:
+def _auto(weights: str | os.PathLike | None, seed: int) -> FeatureExtractor:
     if weights is not None:
         return _fer(weights) if str(weights).endswith(".keras") else _vgg("VGG19", weights)
     with contextlib.suppress(ModelError):
@@ -81,20 +84,18 @@ def _auto(weights: str | os.PathLike | None, seed: int) -> Features:
     return _fer(None) if OWN_NETWORK.is_file() else _untrained(seed)
 
 
-def _vgg(name: str, weights: str | os.PathLike | None, download: bool = True) -> Features:
-    from fernb.networks.backbones import _find_weights
-
+def _vgg(name: str, weights: str | os.PathLike | None, download: bool = True) -> FeatureExtractor:
     base = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(None, None, 3))
     trunk = keras.Model(base.input, base.get_layer(VGG_STYLE[-1]).output)
-    known = _find_weights(name, base, trunk, weights, download, side=224)
-    inputs = keras.Input((None, None, 3), name="picture")
+    known = find_weights(base, trunk, name=name, weights=weights, download=download, side=224)
+    inputs = keras.Input((None, None, 3), name="image")
     averaged = keras.models.clone_model(trunk, clone_function=_average_pooling)
     averaged.set_weights(trunk.get_weights())
     wanted = (*VGG_STYLE, VGG_CONTENT)
     several = keras.Model(averaged.input, {layer: averaged.get_layer(layer).output for layer in wanted})
     application = getattr(keras.applications, name.lower())
     model = keras.Model(inputs, several(application.preprocess_input(inputs)), name=name.lower())
-    return Features(name.lower(), f"{name}, {known}", model, VGG_CONTENT, VGG_STYLE, colour=True)
+    return FeatureExtractor(name.lower(), f"{name}, {known}", model, VGG_CONTENT, VGG_STYLE, colour=True)
 
 
 def _average_pooling(layer: layers.Layer) -> layers.Layer:
@@ -102,7 +103,7 @@ def _average_pooling(layer: layers.Layer) -> layers.Layer:
     return kind.from_config(layer.get_config())
 
 
-def _fer(weights: str | os.PathLike | None) -> Features:
+def _fer(weights: str | os.PathLike | None) -> FeatureExtractor:
     """Take every rectified layer down to a quarter of the face's size; later ones know whole faces only."""
     path = weights if weights is not None else OWN_NETWORK
     whole = load_model(path)
@@ -114,12 +115,12 @@ def _fer(weights: str | os.PathLike | None) -> Features:
     half = [layer.name for layer in rectified if layer.output.shape[1] == 24]
     if not half:
         raise ModelError(f"{path} is not an emotion network of fernb: it has no layers to take style from.")
-    cut = keras.Model(whole.input, {layer.name: layer.output for layer in rectified})
-    inputs = keras.Input((None, None, 3), name="picture")
+    lower = keras.Model(whole.input, {layer.name: layer.output for layer in rectified})
+    inputs = keras.Input((None, None, 3), name="image")
     grey = ops.sum(inputs * LUMA, -1, keepdims=True)
-    model = keras.Model(inputs, _any_size(cut)(grey), name="fer")
+    model = keras.Model(inputs, _any_size(lower)(grey), name="fer")
     style = tuple(layer.name for layer in rectified)
-    return Features(
+    return FeatureExtractor(
         "fer",
         f"the first layers of an emotion network ({Path(path).name}), on luminance",
         model,
@@ -130,7 +131,7 @@ def _fer(weights: str | os.PathLike | None) -> Features:
 
 
 def _any_size(model: keras.Model) -> keras.Model:
-    """Return a copy of ``model`` that takes grey pictures of any size."""
+    """Return a copy of ``model`` that takes grey images of any size."""
     plan = model.get_config()
     for layer in plan["layers"]:
         if layer["class_name"] == "InputLayer":
@@ -140,10 +141,10 @@ def _any_size(model: keras.Model) -> keras.Model:
     return copy
 
 
-def _untrained(seed: int) -> Features:
+def _untrained(seed: int) -> FeatureExtractor:
     """Build three blocks of VGG with He's weights, average pooling and no normalisation."""
     rng = np.random.default_rng(seed)
-    inputs = keras.Input((None, None, 3), name="picture")
+    inputs = keras.Input((None, None, 3), name="image")
     x = layers.Rescaling(1 / 64, offset=-2)(ops.sum(inputs * LUMA, -1, keepdims=True))
     maps = {}
     for block, width in enumerate((32, 64, 128), 1):
@@ -152,12 +153,12 @@ def _untrained(seed: int) -> Features:
             convolution = layers.Conv2D(width, 3, padding="same", activation="relu", name=name)
             x, depth = convolution(x), x.shape[-1]
             kernel = rng.normal(0, np.sqrt(2 / (9 * depth)), (3, 3, depth, width)).astype(np.float32)
-            bias = rng.normal(0, 0.1, width).astype(np.float32)  # without one, middle grey would wake no map
+            bias = rng.normal(0, 0.1, width).astype(np.float32)  # without one, all maps of middle grey would be 0
             convolution.set_weights([kernel, bias])
             maps[name] = x
         x = layers.AveragePooling2D(2, name=f"block{block}_pool")(x)
     model = keras.Model(inputs, maps, name="untrained")
-    return Features(
+    return FeatureExtractor(
         "untrained",
         f"an untrained VGG of random weights, seed {seed}",
         model,

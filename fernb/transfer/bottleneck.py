@@ -23,7 +23,7 @@ from fernb.networks.backbones import Backbone
 from fernb.training.augmentation import Augmentation
 
 GRID = 3
-"""Features keep so much of *where*: averages over 3 × 3 fields of the cut layer's maps."""
+"""Features keep so much of *where*: averages over 3 × 3 fields of the feature layer's maps."""
 
 MANY = 4000
 """From so many inputs on a network is compiled into a graph, which answers nearly twice as fast."""
@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Features:
+class BottleneckFeatures:
     """Features float16 ``(n, d)`` of faces, their labels ``(n,)``, and the seconds that they took."""
 
     values: np.ndarray
@@ -44,7 +44,7 @@ class Features:
 def feature_network(backbone: Backbone, grid: int = GRID) -> keras.Model:
     """Return the network from faces ``(n, 48, 48, 1)`` to features ``(n, d)``.
 
-    The maps of the cut layer are averaged over about ``grid × grid`` fields; 1 is global average
+    The maps of the feature layer are averaged over about ``grid × grid`` fields; 1 is global average
     pooling, which forgets where in the face a thing was.
     """
     field = -(-backbone.model.output.shape[1] // grid)
@@ -55,11 +55,12 @@ def feature_network(backbone: Backbone, grid: int = GRID) -> keras.Model:
 def bottleneck_features(
     backbone: Backbone,
     faces: FaceSet,
+    *,
     grid: int = GRID,
     cache: Path | None = None,
     progress: Progress | None = None,
     batch_size: int = 128,
-) -> Features:
+) -> BottleneckFeatures:
     """Return what ``backbone`` makes of ``faces``, from the folder ``cache`` where it was made before.
 
     The file's name depends on faces, layers and weights, so a stale one is never taken; it is
@@ -70,8 +71,10 @@ def bottleneck_features(
     if path and (known := _read_features(path, faces)):
         return known
     start = time.perf_counter()
-    values = answers(feature_network(backbone, grid), faces.images, progress, batch_size, _float16)
-    features = Features(values, faces.labels, time.perf_counter() - start)
+    values = answers(
+        feature_network(backbone, grid), faces.images, progress=progress, batch_size=batch_size, pack=_float16
+    )
+    features = BottleneckFeatures(values, faces.labels, time.perf_counter() - start)
     if path:
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.savez(file, values=values, seconds=features.seconds)
@@ -81,6 +84,7 @@ def bottleneck_features(
 def answers(
     model: keras.Model,
     inputs: np.ndarray,
+    *,
     progress: Progress | None = None,
     batch_size: int = 128,
     pack: Callable[[np.ndarray], np.ndarray] = np.asarray,
@@ -112,16 +116,16 @@ def _features_digest(backbone: Backbone, faces: FaceSet, grid: int) -> str:
     return f"{backbone.name.lower()}-{digest.hexdigest()[:24]}"
 
 
-def _read_features(path: Path, faces: FaceSet) -> Features | None:
+def _read_features(path: Path, faces: FaceSet) -> BottleneckFeatures | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             values, seconds = file["values"], float(file["seconds"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    return Features(values, faces.labels, seconds) if len(values) == len(faces) else None
+    return BottleneckFeatures(values, faces.labels, seconds) if len(values) == len(faces) else None
 
 
-def augmented(faces: FaceSet, copies: int = 3, augmentation: Augmentation = GENTLE, seed: int = SEED) -> FaceSet:
+def augmented(faces: FaceSet, copies: int = 3, *, augmentation: Augmentation = GENTLE, seed: int = SEED) -> FaceSet:
     """Return ``faces`` followed by ``copies - 1`` randomly changed versions of each.
 
     Features are computed once, so augmentation must come before them, and each copy costs as much again.
@@ -131,8 +135,8 @@ def augmented(faces: FaceSet, copies: int = 3, augmentation: Augmentation = GENT
     return FaceSet(np.concatenate(images), np.tile(faces.labels, copies))
 
 
-def silence(maps: np.ndarray) -> dict[str, float]:
-    """Return how silent the maps ``(n, h, w, c)`` of a ReLU are, as shares.
+def activation_sparsity(maps: np.ndarray) -> dict[str, float]:
+    """Return how many values of the maps ``(n, h, w, c)`` of a ReLU are 0, as shares.
 
     ``zero`` is that of zeros among all values, ``dead`` that of filters which answer to no face at all.
     """
@@ -140,7 +144,7 @@ def silence(maps: np.ndarray) -> dict[str, float]:
 
 
 def build_head(
-    features: int, classes: int, hidden: int = 256, dropout: float = 0.5, standardise: bool = True
+    features: int, classes: int, *, hidden: int = 256, dropout: float = 0.5, standardise: bool = True
 ) -> keras.Model:
     """Build what is learnt on features ``(n, d)``: an MLP, or with ``hidden=0`` a logistic regression.
 
@@ -160,8 +164,9 @@ def build_head(
 
 def fit_head(
     head: keras.Model,
-    train: Features,
-    val: Features,
+    train: BottleneckFeatures,
+    *,
+    val: BottleneckFeatures,
     epochs: int = 30,
     learning_rate: float = 1e-3,
     patience: int | None = 4,
@@ -193,7 +198,7 @@ def fit_head(
     return history.history
 
 
-def attach(backbone: Backbone, head: keras.Model, grid: int = GRID) -> keras.Model:
+def attach(backbone: Backbone, head: keras.Model, *, grid: int = GRID) -> keras.Model:
     """Return one network from faces to probabilities: backbone, grid and head, which keep sharing their layers."""
     network = feature_network(backbone, grid)
     x = network.output

@@ -1,9 +1,10 @@
 """Makes and measures ``pre_trained_model.keras``: the work behind ``fernb transfer``.
 
-Each *way* of reusing a backbone is fitted on train, chosen on val and looked at on test once,
+Each *method* of reusing a backbone is fitted on train, chosen on val and looked at on test once,
 with and without augmentation. Taught in notebook 04.
 """
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -20,8 +21,7 @@ from fernb.files import write_json, write_text
 from fernb.networks.architectures import to_standard_layers
 from fernb.networks.backbones import Backbone
 from fernb.training import hardware, publish
-from fernb.transfer import bottleneck as transfer_bottleneck
-from fernb.transfer import finetuning
+from fernb.transfer import bottleneck, finetuning
 
 NAME = "pre_trained_model"
 LICENCES = {
@@ -31,14 +31,14 @@ LICENCES = {
 }
 
 
-_ELSE = "see keras.io/api/applications"
+_OTHER_LICENCE = "see keras.io/api/applications"
 
 
 @dataclass(frozen=True)
 class Plan:
     """How much is done: ``copies`` of each face in augmented features, and epochs of the two phases."""
 
-    grid: int = transfer_bottleneck.GRID
+    grid: int = bottleneck.GRID
     copies: int = 2
     head_epochs: int = 20
     tune_epochs: int = 8
@@ -49,16 +49,17 @@ class Plan:
 def compare(
     backbone: Backbone,
     splits: FaceSplits,
+    *,
     run: Path,
     out: Path,
     how: dict,
     plan: Plan | None = None,
     resume: bool = False,
-    report: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> dict:
-    """Measure every way of reusing ``backbone``; return the results, which ``transfer.json`` in ``out`` holds too.
+    """Measure every method of reusing ``backbone``; return the results, which ``transfer.json`` in ``out`` holds too.
 
-    ``run`` receives cached features, checkpoints and ``ways.json``; with ``resume`` the ways that
+    ``run`` receives cached features, checkpoints and ``ways.json``; with ``resume`` the rows that
     are there are not measured again. ``how`` (command) goes into the results. With ``plan.tune``
     the fine-tuned network, with or without augmentation, whichever is better on val, is written to
     ``out`` as ``pre_trained_model.keras``, with its LiteRT copy, side-car and architecture.
@@ -69,20 +70,24 @@ def compare(
         "protocol": "fitted on train, epochs chosen by accuracy on val, test looked at once; one forward pass a face",
         "data": {"source": splits.source, "digest": splits.digest},
         **describe(backbone, plan),
-        "hardware": f"{hardware()}, other jobs beside it",
+        "hardware": hardware(),
     }
     name = "transfer" if len(splits.classes) == 7 else "transfer_ferplus"
-    ways = _Ways(run / "ways.json", out / f"{name}.json", result, resume, report)
-    bench = _Bench(backbone, splits, run, plan, resume, report)
+    rows = _Rows(run / "ways.json", out / f"{name}.json", result, resume, log)
+    bench = _Bench(backbone, splits, run, plan, resume, log)
     heads = (("logistic regression on features", 0), ("MLP on features", 256))
-    for way, hidden in heads:
-        ways.measure(way, False, lambda h=hidden: bench.bottleneck(False, h))
+    for method, hidden in heads:
+        rows.measure(method, False, functools.partial(bench.on_features, False, hidden))
     if plan.tune:
         for augment in (True, False):
-            ways.measure("fine-tuned", augment, lambda a=augment: bench.tuned(a, out, how, ways.best("fine-tuned")))
-    for way, hidden in heads:
-        ways.measure(way, True, lambda h=hidden: bench.bottleneck(True, h))
-    return ways.result()
+
+            def tuned(augment: bool = augment) -> dict:
+                return bench.tuned(augment, out, how, rows.best("fine-tuned"))
+
+            rows.measure("fine-tuned", augment, tuned)
+    for method, hidden in heads:
+        rows.measure(method, True, functools.partial(bench.on_features, True, hidden))
+    return rows.result()
 
 
 def describe(backbone: Backbone, plan: Plan) -> dict:
@@ -90,38 +95,38 @@ def describe(backbone: Backbone, plan: Plan) -> dict:
     side = [layer.height for layer in backbone.model.layers if layer.name == "resize"]
     return {
         "backbone": backbone.name,
-        "cut": backbone.cut,
+        "cut": backbone.feature_layer,
         "side": side[0] if side else backbone.model.input_shape[1],
         "grid": plan.grid,
         "weights": backbone.weights,
-        "licence": LICENCES.get(backbone.name, _ELSE) if "ImageNet" in backbone.weights else "MIT, as fernb",
+        "licence": LICENCES.get(backbone.name, _OTHER_LICENCE) if "ImageNet" in backbone.weights else "MIT, as fernb",
         "seed": plan.seed,
         "copies_of_a_face_in_augmented_features": plan.copies,
     }
 
 
-class _Ways:
+class _Rows:
     """Rows of the comparison, kept in a file so that a stopped run loses at most one."""
 
-    def __init__(self, path: Path, out: Path, about: dict, resume: bool, report: Callable[[str], None]):
-        self.path, self.out, self.about, self.report = path, out, about, report
+    def __init__(self, path: Path, out: Path, about: dict, resume: bool, log: Callable[[str], None]):
+        self.path, self.out, self.about, self.log = path, out, about, log
         self.rows = json.loads(path.read_text(encoding="utf-8")) if resume and path.is_file() else []
 
-    def measure(self, way: str, augment: bool, work: Callable[[], dict]) -> None:
-        known = [row for row in self.rows if (row["way"], row["augmentation"]) == (way, augment)]
+    def measure(self, method: str, augment: bool, work: Callable[[], dict]) -> None:
+        known = [row for row in self.rows if (row["way"], row["augmentation"]) == (method, augment)]
         if not known:
-            known = [{"way": way, "augmentation": augment} | work()]
+            known = [{"way": method, "augmentation": augment} | work()]
             self.rows += known
             write_json(self.path, self.rows)
         write_json(self.out, self.result())
         row = known[0]
-        self.report(
-            f"{way}{', augmented' if augment else ''}: val {row['val_accuracy']:.2%}, "
+        self.log(
+            f"{method}{', augmented' if augment else ''}: val {row['val_accuracy']:.2%}, "
             f"test {row['test']['accuracy']:.2%}, {row['minutes']:.1f} minutes"
         )
 
-    def best(self, way: str) -> float:
-        return max((row["val_accuracy"] for row in self.rows if row["way"] == way), default=0)
+    def best(self, method: str) -> float:
+        return max((row["val_accuracy"] for row in self.rows if row["way"] == method), default=0)
 
     def result(self) -> dict:
         return self.about | {"ways": self.rows}
@@ -134,15 +139,19 @@ class _Bench:
     run: Path
     plan: Plan
     resume: bool
-    report: Callable[[str], None]
+    log: Callable[[str], None]
     heads: dict = field(default_factory=dict)  # the MLP is measured itself, and fine-tuning starts from it
 
-    def features(self, part: str, augment: bool = False) -> transfer_bottleneck.Features:
+    def features(self, part: str, augment: bool = False) -> bottleneck.BottleneckFeatures:
         faces = self.splits.parts()[part]
         if augment:
-            faces = transfer_bottleneck.augmented(faces, self.plan.copies, seed=self.plan.seed)
-        return transfer_bottleneck.bottleneck_features(
-            self.backbone, faces, self.plan.grid, self.run / "features", _Lines(f"features of {part}", self.report)
+            faces = bottleneck.augmented(faces, self.plan.copies, seed=self.plan.seed)
+        return bottleneck.bottleneck_features(
+            self.backbone,
+            faces,
+            grid=self.plan.grid,
+            cache=self.run / "features",
+            progress=_Lines(f"features of {part}", self.log),
         )
 
     def head(self, augment: bool, hidden: int) -> tuple[keras.Model, float, int]:
@@ -151,16 +160,16 @@ class _Bench:
             return self.heads[augment, hidden]
         train, val = self.features("train", augment), self.features("val")
         start = time.perf_counter()
-        head = transfer_bottleneck.build_head(train.values.shape[1], len(self.splits.classes), hidden)
-        history = transfer_bottleneck.fit_head(head, train, val, self.plan.head_epochs, seed=self.plan.seed)
+        head = bottleneck.build_head(train.values.shape[1], len(self.splits.classes), hidden=hidden)
+        history = bottleneck.fit_head(head, train, val=val, epochs=self.plan.head_epochs, seed=self.plan.seed)
         seconds = train.seconds + val.seconds + time.perf_counter() - start
         self.heads[augment, hidden] = head, seconds, len(history["loss"])
         return self.heads[augment, hidden]
 
-    def bottleneck(self, augment: bool, hidden: int) -> dict:
+    def on_features(self, augment: bool, hidden: int) -> dict:
         head, seconds, epochs = self.head(augment, hidden)
-        probs = {part: transfer_bottleneck.answers(head, self.features(part).values) for part in ("val", "test")}
-        size = transfer_bottleneck.attach(self.backbone, head, self.plan.grid).count_params()
+        probs = {part: bottleneck.answers(head, self.features(part).values) for part in ("val", "test")}
+        size = bottleneck.attach(self.backbone, head, grid=self.plan.grid).count_params()
         return self.row(probs, seconds, size, head, epochs)
 
     def tuned(self, augment: bool, out: Path, how: dict, best: float) -> dict:
@@ -170,14 +179,21 @@ class _Bench:
         recipe = finetuning.tuning(
             self.backbone,
             epochs=self.plan.tune_epochs if augment else -(-self.plan.tune_epochs * 2 // 3),  # it overfits sooner
-            augmentation=transfer_bottleneck.GENTLE if augment else None,
+            augmentation=bottleneck.GENTLE if augment else None,
         )
         run = self.run / ("tuned_augmented" if augment else "tuned")
         model, history, recipe = finetuning.fine_tune(
-            self.backbone, head, self.splits, run, recipe, self.plan.seed, self.resume, self.report
+            self.backbone,
+            head,
+            splits=self.splits,
+            run=run,
+            recipe=recipe,
+            seed=self.plan.seed,
+            resume=self.resume,
+            log=self.log,
         )
         seconds += time.perf_counter() - start
-        probs = {part: transfer_bottleneck.answers(model, self.splits.parts()[part].images) for part in ("val", "test")}
+        probs = {part: bottleneck.answers(model, self.splits.parts()[part].images) for part in ("val", "test")}
         row = self.row(probs, seconds, model.count_params(), model, len(history["loss"]))
         if row["val_accuracy"] > best:
             how = how | describe(self.backbone, self.plan) | {"minutes": round(seconds / 60, 1)}
@@ -185,7 +201,7 @@ class _Bench:
                 model,
                 self.splits,
                 history=history,
-                recipe=replace(recipe, start=None),
+                recipe=replace(recipe, network=replace(recipe.network, start=None)),
                 path=out / f"{NAME}.keras",
                 how=how,
             )
@@ -194,7 +210,9 @@ class _Bench:
 
     def row(self, probs: dict, seconds: float, parameters: int, learner: keras.Model, epochs: int) -> dict:
         val, test = self.splits.val, self.splits.test
-        figures = evaluate(probs["test"], test.labels, self.splits.classes, duplicated(test, self.splits.train))
+        figures = evaluate(
+            probs["test"], test.labels, self.splits.classes, duplicate=duplicated(test, self.splits.train)
+        )
         return {
             "parameters": parameters,
             "learnt_parameters": sum(int(np.prod(w.shape)) for w in learner.trainable_weights),
@@ -209,13 +227,13 @@ class _Bench:
 class _Lines:
     """Says at each fifth of a long work how far it is."""
 
-    def __init__(self, what: str, report: Callable[[str], None]):
-        self.what, self.report, self.said = what, report, 0
+    def __init__(self, what: str, log: Callable[[str], None]):
+        self.what, self.log, self.said = what, log, 0
 
     def __call__(self, done: int, total: int) -> None:
         if done * 5 // total > self.said:
             self.said = done * 5 // total
-            self.report(f"{self.what}: {done:,} of {total:,} faces")
+            self.log(f"{self.what}: {done:,} of {total:,} faces")
 
 
 def write_architecture(model: keras.Model, path: Path) -> Path:

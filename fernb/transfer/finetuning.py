@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 from keras import layers
@@ -10,7 +11,7 @@ from keras import layers
 from fernb.config import SEED
 from fernb.data.faceset import FaceSplits
 from fernb.files import atomic_write
-from fernb.networks.architectures import FusedBatchNormalization, NetworkConfig
+from fernb.networks.architectures import FusedBatchNormalization
 from fernb.networks.backbones import OWN, Backbone
 from fernb.networks.storage import load_model
 from fernb.training import Recipe, train
@@ -21,10 +22,10 @@ FIRST_TUNED = {"MobileNet": "conv_dw_3", "VGG16": "block4_conv1", "ResNet50": "c
 """Fine-tuning leaves everything before this layer as it was; of other backbones it tunes all."""
 
 
-def unfreeze(model: keras.Model, first: str | None, norm: bool = False) -> None:
+def unfreeze(model: keras.Model, first: str | None, *, norm: bool = False) -> None:
     """Let ``model`` learn from the layer ``first`` on (None: all of it), its batch normalisation only with ``norm``.
 
-    Frozen normalisation keeps its old means: a few batches of new pictures would spoil what
+    Frozen normalisation keeps its old means: a few batches of new images would spoil what
     the layers after it were trained on. In Keras ``trainable = False`` does that.
     """
     on = first is None
@@ -33,18 +34,35 @@ def unfreeze(model: keras.Model, first: str | None, norm: bool = False) -> None:
         is_norm = isinstance(layer, layers.BatchNormalization)
         layer.trainable = on and (norm or not is_norm)
         if is_norm and layer.trainable:
-            layer.momentum = 0.95  # Keras's 0.99 would still remember the old pictures after some hundred batches
+            layer.momentum = 0.95  # Keras's 0.99 would still remember the old images after some hundred batches
 
 
 @dataclass(frozen=True)
-class FineTuning(Recipe):
-    """A recipe that goes on from the network in the file ``start``, learning from the layer ``first`` on.
+class PretrainedNetwork:
+    """The network that fine-tuning goes on from: in the file ``start``, learning from the layer ``first`` on.
 
     ``norm`` lets batch normalisation learn with the rest; :func:`tuning` says where it should.
     """
 
+    backbone: str = "MobileNet"
+    start: Path | None = None
+    first: str | None = None
+    norm: bool = False
+
+    def build(self) -> keras.Model:
+        """Load the network and unfreeze its upper layers."""
+        model = load_model(self.start)
+        model = _fused(model) if self.norm else model
+        unfreeze(model, self.first, norm=self.norm)
+        return model
+
+
+@dataclass(frozen=True)
+class FineTuning(Recipe):
+    """A recipe whose network is a :class:`PretrainedNetwork`."""
+
     about: str = "A pre-trained backbone with a fitted head, its upper layers tuned at a low rate."
-    network: NetworkConfig = field(default_factory=lambda: NetworkConfig("MobileNet", ()))
+    network: PretrainedNetwork = field(default_factory=PretrainedNetwork)
     augmentation: Augmentation | None = GENTLE
     epochs: int = 8
     batch_size: int = 64
@@ -52,46 +70,36 @@ class FineTuning(Recipe):
     warmup: int = 0  # the head is fitted already
     weight_decay: float = 0
     patience: int = 5
-    start: Path | None = None
-    first: str | None = None
-    norm: bool = False
 
     def build(self, classes: int) -> keras.Model:
-        """Load the network and unfreeze its upper layers."""
-        model = load_model(self.start)
-        model = _fused(model) if self.norm else model
-        unfreeze(model, self.first, self.norm)
-        return model
+        """Load the network and unfreeze its upper layers; its head knows ``classes`` already."""
+        return self.network.build()
 
     def optimizer(self) -> keras.optimizers.Optimizer:
         """Return a fresh Adam: with frozen normalisation, SGD at any useful rate blows the network up."""
-        return keras.optimizers.Adam(self.learning_rate, clipnorm=1.0)
+        return keras.optimizers.Adam(self.learning_rate, weight_decay=self.weight_decay or None, clipnorm=1.0)
 
 
-def tuning(backbone: Backbone, **changes) -> FineTuning:
+def tuning(backbone: Backbone, **changes: Any) -> FineTuning:
     """Return the recipe that suits ``backbone``, with fields replaced by ``changes``.
 
     A network that has seen faces keeps its normalisation as it was. One of ImageNet must learn
-    it anew: MobileNet has filters that were silent there, and frozen normalisation enlarges
-    them thirtyfold when they wake up. Where it is frozen, or there is none (VGG16), nothing holds
-    large steps back; the steps are smallest for the own network, whose weights decay has kept small.
+    it anew: MobileNet has filters that never answered there, and frozen normalisation enlarges
+    them thirtyfold when they begin to. Where it is frozen, or there is none (VGG16), nothing holds
+    large steps back; they are smallest for the own network, whose weights were kept small by decay.
     """
     has_norm = any(isinstance(layer, layers.BatchNormalization) for layer in backbone.model.layers)
     norm = has_norm and backbone.name != OWN
-    settings = {
-        "network": NetworkConfig(backbone.name, ()),
-        "first": FIRST_TUNED.get(backbone.name),
-        "norm": norm,
-        "learning_rate": 1e-3 if norm else 3e-5 if has_norm else 1e-4,
-    }
-    return FineTuning(**settings | changes)
+    network = PretrainedNetwork(backbone.name, first=FIRST_TUNED.get(backbone.name), norm=norm)
+    rate = 1e-3 if norm else 3e-5 if has_norm else 1e-4
+    return FineTuning(**{"network": network, "learning_rate": rate} | changes)
 
 
 def _fused(model: keras.Model) -> keras.Model:
     """Return a copy of ``model`` with the faster batch normalisation;
     :func:`~fernb.networks.architectures.to_standard_layers` undoes it."""
 
-    def faster(layer):
+    def faster(layer: layers.Layer) -> layers.Layer:
         is_norm = isinstance(layer, layers.BatchNormalization)
         return (FusedBatchNormalization if is_norm else type(layer)).from_config(layer.get_config())
 
@@ -103,12 +111,13 @@ def _fused(model: keras.Model) -> keras.Model:
 def fine_tune(
     backbone: Backbone,
     head: keras.Model,
+    *,
     splits: FaceSplits,
     run: Path,
     recipe: FineTuning | None = None,
     seed: int = SEED,
     resume: bool = False,
-    progress: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> tuple[keras.Model, dict[str, list[float]], FineTuning]:
     """Tune the upper layers of ``backbone`` under the fitted ``head``; the epoch is chosen on ``splits.val``.
 
@@ -121,6 +130,6 @@ def fine_tune(
     if not (resume and start.is_file()):
         with atomic_write(start) as temporary:
             attach(backbone, head).save(temporary)
-    recipe = replace(recipe, start=start)
-    model, history = train(splits, recipe, run=run, seed=seed, resume=resume, progress=progress)
+    recipe = replace(recipe, network=replace(recipe.network, start=start))
+    model, history = train(splits, recipe, run=run, seed=seed, resume=resume, progress=log)
     return model, history, recipe

@@ -64,7 +64,7 @@ class FaceReader:
 
     def __call__(self, frame: Frame) -> list[Reading]:
         """Return a reading for each face, largest first; an empty list where there is none."""
-        faces = find_faces(frame.rgb, self.detector, self.eyes)
+        faces = find_faces(frame.rgb, self.detector, eyes=self.eyes)
         crops = np.array([crop_face(frame.rgb, face) for face in faces], np.uint8).reshape(-1, FACE_SIDE, FACE_SIDE)
         probs = self.recogniser.predict(crops)
         people = self.tracker.update(faces, probs, frame.time_s)

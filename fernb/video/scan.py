@@ -93,6 +93,6 @@ def write_timelines(table: Path, path: Path, labels: tuple[str, ...]) -> None:
     for ax, person in zip(figure.subplots(len(people), squeeze=False)[:, 0], people, strict=True):
         own = rows[rows["track"] == person]
         probs = own[[f"smoothed_{name}" for name in labels]].to_numpy()
-        plots.timeline(own["time_s"].to_numpy(), probs, labels, title=f"person {int(person)}", ax=ax)
+        plots.timeline(own["time_s"].to_numpy(), probs, classes=labels, title=f"person {int(person)}", ax=ax)
     with atomic_write(path) as temporary:
         figure.savefig(temporary)

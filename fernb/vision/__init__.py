@@ -1,1 +1,1 @@
-"""Images, faces in them, and what spoils them."""
+"""Images: reading them, finding and cutting out faces, corrupting them."""

@@ -1,6 +1,6 @@
-"""Faces as bad cameras, bad light and hands spoil them, at three strengths. Taught in notebook 03.
+"""Corrupted faces: bad cameras, bad light, occlusion, at three strengths. Taught in notebook 03.
 
-After Hendrycks & Dietterich (2019), fitted to 48×48 grey. Faces are uint8 ``(n, 48, 48)`` throughout.
+After Hendrycks & Dietterich (2019), with strengths for 48×48 grey. Faces are uint8 ``(n, 48, 48)`` throughout.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 Corruption = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-"""What spoils one face, uint8 ``(48, 48)``."""
+"""Takes and returns one face, uint8 ``(48, 48)``; what it chooses at random comes from the generator."""
 
 
 def blur(sigma: float) -> Corruption:
@@ -32,7 +32,7 @@ def jpeg(quality: int) -> Corruption:
 
     def corruption(face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         code = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        return cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)
+        return np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE))
 
     return corruption
 
@@ -71,8 +71,8 @@ CORRUPTIONS: dict[str, tuple[Corruption, Corruption, Corruption]] = {
 """The corruptions by name, each weak, middle and strong."""
 
 
-def corrupt(faces: np.ndarray, corruption: Corruption, seed: int = 0) -> np.ndarray:
-    """Return ``faces`` uint8 ``(n, 48, 48)``, each spoilt by ``corruption`` with its own luck; the input stays."""
+def corrupt(faces: np.ndarray, corruption: Corruption, *, seed: int = 0) -> np.ndarray:
+    """Return a copy of ``faces`` uint8 ``(n, 48, 48)``, each with ``corruption`` of a random draw of its own."""
     rng = np.random.default_rng(seed)
     return np.array([corruption(face, rng) for face in faces], np.uint8).reshape(faces.shape)
 

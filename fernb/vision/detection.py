@@ -1,12 +1,16 @@
-"""Find faces, check their eyes, and cut them out the one way that every network here sees them.
+"""Find faces and their eyes.
 
-Two detectors: Haar cascades (Viola & Jones 2001), which OpenCV always brings along, and YuNet
-(Wu et al. 2023) where its weight file is found. Taught in notebooks 01 and 05.
+Two detectors: Haar cascades (Viola & Jones 2001), which OpenCV 4 always brings along, and
+YuNet (Wu et al. 2023) where its weight file is found. Taught in notebooks 01 and 05.
 """
 
+import functools
 import hashlib
+import http.client
 import os
+import stat
 import threading
+import time
 import urllib.request
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,20 +21,28 @@ import numpy as np
 from fernb import config
 from fernb.errors import FernbError, ModelError
 from fernb.files import atomic_write
-from fernb.vision.images import to_grey, to_rgb
+from fernb.vision.images import to_grey, to_uint8
 
-LONGEST = 800  # pixels; larger pictures are shrunk before the search, which finds faces no worse
+MAX_SEARCH_SIDE = 800  # pixels; larger images are shrunk before the search, which finds faces no worse
 MIN_SCORE = 0.4  # of Haar; drops one true face in a hundred and most of the faces seen in leaves and clouds
-SMALLEST = 24  # pixels; smaller faces hold too little for an emotion
+MIN_FACE_SIDE = 24  # pixels; smaller faces hold too little for an emotion
 YUNET_FILE = "face_detection_yunet_2023mar.onnx"
 YUNET_URL = f"https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/face_detection_yunet/{YUNET_FILE}"
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-_loaded = threading.local()  # OpenCV's detectors keep state, so each thread has its own
+KNOWN_YUNETS = {
+    YUNET_SHA256: "OpenCV's model zoo, March 2023",
+    "25a606a145a5b6d7271ae138fbd00eba91dad8b83222ae3f2c7ecd0f4a7b0e31": "libfacedetection, yunet_n_640_640.onnx",
+}
+"""YuNet's weight files by their SHA-256; no other file is opened, for OpenCV crashes on damaged ones."""
+
+MAX_DOWNLOAD = 10 << 20  # bytes
+_EYE_ZOOM_SIDE = 160  # pixels across a face, at which the eye cascades do best
+_per_thread = threading.local()  # OpenCV's detectors keep state, so each thread has its own
 
 
 @dataclass(frozen=True)
 class Detection:
-    """A face: box in whole pixels of the picture, and the detector's score in 0..1.
+    """A face: box in whole pixels of the image, and the detector's score in 0..1.
 
     ``eyes`` are boxes ``(x, y, w, h)`` where they were looked for, else None; ``landmarks`` is
     YuNet's float32 ``(5, 2)``: right eye, left eye, nose tip, right and left corner of the mouth
@@ -57,84 +69,105 @@ class Detection:
 
 
 def find_faces(
-    rgb: np.ndarray, detector: str = "auto", eyes: bool = False, yunet: str | os.PathLike | None = None
+    rgb: np.ndarray, detector: str = "auto", *, eyes: bool = False, yunet: str | os.PathLike | None = None
 ) -> list[Detection]:
-    """Find the faces of a picture, largest first.
+    """Find the faces of an image, largest first.
 
-    ``rgb`` is a picture as :func:`fernb.vision.images.to_rgb` takes it. ``detector`` is ``haar``,
+    ``rgb`` is an image as :func:`fernb.vision.images.to_uint8` takes it. ``detector`` is ``haar``,
     ``yunet`` or ``auto`` (YuNet where its file is found, Haar elsewhere); ``yunet`` names its
     file. With ``eyes`` each face's eyes are looked for as well.
 
-    Raises :class:`~fernb.errors.ImageError` for an empty picture and
+    Raises :class:`~fernb.errors.ImageError` for an empty image and
     :class:`~fernb.errors.ModelError` where YuNet is asked for and its file is missing.
     """
-    rgb = to_rgb(rgb)
-    weights = find_yunet(yunet)
+    image = to_uint8(rgb)
+    weights = None if detector == "haar" else find_yunet(yunet)
     if detector == "auto":
         detector = "yunet" if weights else "haar"
-    shrink = min(1.0, LONGEST / max(rgb.shape[:2]))
-    small = cv2.resize(rgb, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else rgb
-    if min(small.shape[:2]) < SMALLEST:
-        return []
-    if detector == "haar":
-        found = _haar(small)
-    elif detector == "yunet":
-        if weights is None:
-            raise ModelError(
-                f"YuNet's file {YUNET_FILE} is not in {config.models_folder()}; `fernb fetch yunet` gets it."
-            )
-        found = _yunet(small, weights)
-    else:
+    if detector not in ("haar", "yunet"):
         raise FernbError(f"there is no detector {detector!r}; there are auto, haar and yunet.")
+    if detector == "yunet" and weights is None:
+        raise ModelError(f"YuNet's file is not in {config.models_folder()}; `fernb fetch yunet` gets it.")
+    shrink = min(1.0, MAX_SEARCH_SIDE / max(image.shape[:2]))
+    small = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else image
+    if min(small.shape[:2]) < MIN_FACE_SIDE:
+        return []
+    found = _haar(small) if weights is None else _yunet(small, weights)
     faces = sorted((_grown(face, 1 / shrink) for face in found), key=lambda face: -face.w * face.h)
-    return [replace(face, eyes=find_eyes(rgb, face)) for face in faces] if eyes else faces
+    return [replace(face, eyes=find_eyes(image, face)) for face in faces] if eyes else faces
 
 
 def find_eyes(rgb: np.ndarray, face: Detection) -> tuple[tuple[int, int, int, int], ...]:
-    """Find eyes by Haar in the upper half of a face: boxes in the picture, widest pair of the surest first.
+    """Find at most two eyes by Haar in the upper half of a face: boxes ``(x, y, w, h)`` in the image, surest first.
 
-    Works on the face enlarged to 160 pixels, where the cascade does best.
+    ``rgb`` is RGB or grey, uint8.
     """
-    grey = to_grey(rgb)
-    left, top = max(face.x, 0), max(face.y, 0)
-    upper = grey[top : face.y + round(face.h * 0.6), left : face.x + face.w]
-    if min(upper.shape) < 8:
+    upper, zoom = _enlarged_upper_half(rgb, face)
+    if upper is None:
         return ()
-    zoom = 160 / face.w
-    upper = cv2.resize(upper, None, fx=zoom, fy=zoom)
     boxes, _, weights = _cascade("haarcascade_eye.xml").detectMultiScale3(
         cv2.equalizeHist(upper), 1.05, 4, minSize=(20, 20), maxSize=(70, 70), outputRejectLevels=True
     )
     best = [boxes[i] for i in np.argsort(-np.ravel(weights))] if len(boxes) else []
+    left, top = max(face.x, 0), max(face.y, 0)
     return tuple(
         (round(x / zoom) + left, round(y / zoom) + top, round(w / zoom), round(h / zoom)) for x, y, w, h in best[:2]
     )
 
 
-def _cascade(name: str):
-    if name not in _loaded.__dict__:
+def eyes_closed(rgb: np.ndarray, face: Detection) -> bool:
+    """Say whether no open eye is found in the upper half of a face; ``rgb`` is RGB or grey, uint8.
+
+    It uses the stricter of OpenCV's two eye cascades, without equalising the histogram, which
+    would bring out the lashes of a closed eye.
+    """
+    upper, _ = _enlarged_upper_half(rgb, face)
+    if upper is None:
+        return False
+    cascade = _cascade("haarcascade_eye_tree_eyeglasses.xml")
+    return len(cascade.detectMultiScale(upper, 1.05, 8, minSize=(20, 20), maxSize=(70, 70))) == 0
+
+
+def _enlarged_upper_half(rgb: np.ndarray, face: Detection) -> tuple[np.ndarray | None, float]:
+    """Return the part of a face that holds the eyes, grey, and how much it was enlarged; None where it is too small."""
+    bottom, right = face.y + round(face.h * 0.6), face.x + face.w
+    upper = rgb[max(face.y, 0) : max(bottom, 0), max(face.x, 0) : max(right, 0)]
+    if min(upper.shape[:2]) < 8:
+        return None, 1.0
+    zoom = _EYE_ZOOM_SIDE / face.w
+    return cv2.resize(to_grey(upper), None, fx=zoom, fy=zoom), zoom
+
+
+def _cascade(name: str) -> "cv2.CascadeClassifier":
+    """Return this thread's own cascade; its type is quoted, because OpenCV 5 has none of that name."""
+    if name not in _per_thread.__dict__:
         if not hasattr(cv2, "CascadeClassifier"):
             raise FernbError('this OpenCV has no Haar cascades; run pip install "opencv-python-headless<5".')
-        _loaded.__dict__[name] = cv2.CascadeClassifier(os.path.join(cv2.data.haarcascades, name))
-    return _loaded.__dict__[name]
+        from cv2.data import haarcascades
+
+        _per_thread.__dict__[name] = cv2.CascadeClassifier(os.path.join(haarcascades, name))
+    return _per_thread.__dict__[name]
 
 
-def _haar(rgb: np.ndarray) -> list[Detection]:
-    grey = cv2.equalizeHist(to_grey(rgb))
-    side = max(SMALLEST, min(grey.shape) // 12)
+def _haar(image: np.ndarray) -> list[Detection]:
+    grey = cv2.equalizeHist(to_grey(image))
+    side = max(MIN_FACE_SIDE, min(grey.shape) // 12)
     boxes, _, weights = _cascade("haarcascade_frontalface_default.xml").detectMultiScale3(
         grey, scaleFactor=1.1, minNeighbors=5, minSize=(side, side), outputRejectLevels=True
     )
     # the last stage's margin runs from about 0 to 10; 1 - exp(-m/3) puts it in 0..1 without changing the order
     scores = 1 - np.exp(-np.maximum(np.ravel(weights), 0) / 3)
-    found = [Detection(*map(int, box), float(score)) for box, score in zip(boxes, scores, strict=True)]
+    found = [
+        Detection(int(x), int(y), int(w), int(h), float(score))
+        for (x, y, w, h), score in zip(boxes, scores, strict=True)
+    ]
     return _without_overlaps([face for face in found if face.score >= MIN_SCORE])
 
 
-def _without_overlaps(found: list[Detection], most: float = 0.3) -> list[Detection]:
+def _without_overlaps(found: list[Detection], max_iou: float = 0.3) -> list[Detection]:
     if not found:
         return []
-    kept = cv2.dnn.NMSBoxes([face.box for face in found], [face.score for face in found], 0.0, most)
+    kept = cv2.dnn.NMSBoxes([face.box for face in found], [face.score for face in found], 0.0, max_iou)
     return [found[i] for i in np.ravel(kept)]
 
 
@@ -147,66 +180,97 @@ def _grown(face: Detection, factor: float) -> Detection:
 
 
 def find_yunet(path: str | os.PathLike | None = None) -> Path | None:
-    """Return YuNet's weight file: ``path``, else ``*yunet*.onnx`` in the models folder, else None.
+    """Return YuNet's weight file: ``path``, else a known ``*yunet*.onnx`` in the models folder, else None.
 
-    Raises :class:`~fernb.errors.ModelError` where ``path`` is given and is no file.
+    The folder is searched, and a file read, only when it has changed since the last call.
+    Raises :class:`~fernb.errors.ModelError` where ``path`` is no file, or none of
+    :data:`KNOWN_YUNETS`.
     """
-    if path is not None:
-        if not Path(path).is_file():
-            raise ModelError(f"there is no YuNet file at {path}.")
-        return Path(path)
-    return next(iter(sorted(config.models_folder().glob("*yunet*.onnx"))), None)
+    if path is None:
+        folder = config.models_folder()
+        try:
+            files = _onnx_files(folder, folder.stat().st_mtime_ns)
+        except OSError:
+            return None
+        return next((file for file in files if _is_yunet(file)), None)
+    if not Path(path).is_file():
+        raise ModelError(f"there is no YuNet file at {path}; `fernb fetch yunet` gets it.")
+    if not _is_yunet(Path(path)):
+        raise ModelError(f"{path} is damaged, or not a YuNet file that fernb knows; `fernb fetch yunet` gets one.")
+    return Path(path)
 
 
-def fetch_yunet(url: str = YUNET_URL, sha256: str = YUNET_SHA256, timeout: float = 20) -> Path:
-    """Download YuNet (MIT licence, 0.2 MB) into the models folder, checked by its SHA-256.
+@functools.lru_cache(maxsize=4)
+def _onnx_files(folder: Path, changed_ns: int) -> list[Path]:
+    return sorted(folder.glob("*yunet*.onnx"))
 
-    Raises :class:`~fernb.errors.ModelError` where the network says no or the file is another;
-    then nothing is left behind.
+
+def _is_yunet(path: Path) -> bool:
+    """Say whether a file's SHA-256 is known; it is computed anew where size or time of change differ."""
+    try:
+        state = path.stat()
+        return stat.S_ISREG(state.st_mode) and _sha256(path, state.st_mtime_ns, state.st_size) in KNOWN_YUNETS
+    except OSError:
+        return False
+
+
+@functools.lru_cache(maxsize=16)
+def _sha256(path: Path, changed_ns: int, size: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if size <= MAX_DOWNLOAD else ""
+
+
+def fetch_yunet(url: str = YUNET_URL, *, sha256: str = YUNET_SHA256, timeout: float = 60) -> Path:
+    """Download YuNet (MIT licence, 0.2 MB) by HTTPS into the models folder, checked by its SHA-256.
+
+    The whole download may take ``timeout`` seconds. Raises :class:`~fernb.errors.ModelError`
+    where the network says no, time is up or the file is another; then nothing is left behind.
     """
     path = config.models_folder() / YUNET_FILE
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
-            data = answer.read(10 << 20)
-    except (OSError, ValueError) as error:
+        data = _download(url, timeout)
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise ModelError(
-            f"YuNet could not be downloaded ({error}); put its file into {path.parent} by hand."
+            f"YuNet could not be downloaded ({error}); try again, or put its file into {path.parent} by hand."
         ) from error
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise ModelError("the download of YuNet is not the file that was expected; nothing was kept.")
+        raise ModelError("the download of YuNet is not the file that was expected; nothing was kept, try again later.")
     with atomic_write(path) as temporary:
         temporary.write_bytes(data)
     return path
 
 
-def _yunet(rgb: np.ndarray, weights: Path) -> list[Detection]:
+def _download(url: str, timeout: float) -> bytes:
+    """Return what ``url`` holds, by HTTPS only and within ``timeout`` seconds; a slow trickle ends in TimeoutError."""
+    start, data = time.monotonic(), bytearray()
+    if not url.startswith("https://"):
+        raise ValueError("the address does not begin with https://")
+    with urllib.request.urlopen(url, timeout=timeout) as answer:
+        if not answer.url.startswith("https://"):  # a redirection
+            raise ValueError("the server leads away from https")
+        while chunk := answer.read1(1 << 16):
+            data += chunk
+            if len(data) > MAX_DOWNLOAD:
+                raise ValueError(f"it has more than {MAX_DOWNLOAD >> 20} MB")
+            if time.monotonic() - start > timeout:
+                raise TimeoutError(f"it takes more than {timeout:g} seconds")
+    return bytes(data)
+
+
+def _yunet(image: np.ndarray, weights: Path) -> list[Detection]:
     key = f"yunet {weights}"
-    if key not in _loaded.__dict__:
+    if key not in _per_thread.__dict__:
         try:
-            _loaded.__dict__[key] = cv2.FaceDetectorYN.create(str(weights), "", (320, 320), score_threshold=0.7)
+            _per_thread.__dict__[key] = cv2.FaceDetectorYN.create(str(weights), "", (320, 320), score_threshold=0.7)
         except cv2.error as error:
-            raise ModelError(f"{weights.name} is not YuNet's ONNX file, or it is cut off.") from error
-    detector = _loaded.__dict__[key]
-    detector.setInputSize(rgb.shape[1::-1])
-    _, rows = detector.detect(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+            raise ModelError(f"this OpenCV cannot read {weights.name}; use the detector haar.") from error
+    detector = _per_thread.__dict__[key]
+    detector.setInputSize(image.shape[1::-1])
+    to_bgr = cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR
+    _, rows = detector.detect(cv2.cvtColor(image, to_bgr))
     if rows is None:
         return []
-    return [
-        Detection(*np.rint(row[:4]).astype(int).tolist(), float(row[14]), landmarks=row[4:14].reshape(5, 2).copy())
-        for row in rows
-    ]
-
-
-def eyes_closed(rgb: np.ndarray, face: Detection) -> bool:
-    """Say whether no open eye is found in the upper part of a face; ``rgb`` is uint8 ``(h, w, 3)``.
-
-    It uses the stricter of OpenCV's two eye cascades on the face enlarged to 160 pixels,
-    without equalising, which would bring out the lashes of a closed eye.
-    """
-    upper = to_grey(rgb)[max(face.y, 0) : face.y + round(face.h * 0.6), max(face.x, 0) : face.x + face.w]
-    if min(upper.shape) < 8:
-        return False
-    zoom = 160 / face.w
-    upper = cv2.resize(upper, None, fx=zoom, fy=zoom)
-    cascade = _cascade("haarcascade_eye_tree_eyeglasses.xml")
-    return len(cascade.detectMultiScale(upper, 1.05, 8, minSize=(20, 20), maxSize=(70, 70))) == 0
+    found = []
+    for row in rows:
+        x, y, w, h = np.rint(row[:4]).astype(int).tolist()
+        found.append(Detection(x, y, w, h, float(row[14]), landmarks=row[4:14].reshape(5, 2).copy()))
+    return found

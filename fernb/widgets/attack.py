@@ -10,9 +10,9 @@ import numpy as np
 from fernb.attacks.adversarial import measures, pgd
 from fernb.attacks.photograph import Hacker
 from fernb.labels import COLOURS
-from fernb.vision.images import encode
+from fernb.vision.images import encode_image
 
-ENLARGED = 240  # pixels of each picture on the screen
+ENLARGED = 240  # pixels a side of each image on the screen
 TIMES = 50  # by which the change is multiplied to be seen
 
 
@@ -23,32 +23,32 @@ class HackExplorer(widgets.VBox):
     ``hacked`` holds the face, uint8 ``(48, 48)``, and ``probs`` its probabilities.
     """
 
-    def __init__(self, faces: np.ndarray, hacker: Hacker, names: list[str] | None = None):
+    def __init__(self, faces: np.ndarray, hacker: Hacker, *, names: list[str] | None = None):
         self.faces, self.hacker = faces, hacker
         labels = hacker.recogniser.labels
         names = names or [f"face {i + 1}" for i in range(len(faces))]
         self.face = widgets.Dropdown(options=[(name, i) for i, name in enumerate(names)], description="Face")
         self.target = widgets.Dropdown(options=labels, value="sad", description="Target")
         self.eps = widgets.IntSlider(2, 0, 16, description="ε (of 255)", continuous_update=False)
-        self.pictures = [widgets.Image(format="png", width=ENLARGED, height=ENLARGED) for _ in range(3)]
+        self.images = [widgets.Image(format="png", width=ENLARGED, height=ENLARGED) for _ in range(3)]
         self.bars = [widgets.HTML() for _ in range(2)]
         self.summary = widgets.HTML()
         titles = ("original", f"change × {TIMES}, grey is none", "result")
-        columns = [widgets.VBox([widgets.HTML(f"<b>{t}</b>"), p]) for t, p in zip(titles, self.pictures, strict=True)]
+        columns = [widgets.VBox([widgets.HTML(f"<b>{t}</b>"), p]) for t, p in zip(titles, self.images, strict=True)]
         controls = widgets.HBox([self.face, self.target, self.eps])
         super().__init__([controls, widgets.HBox(columns), widgets.HBox(self.bars), self.summary])
         for control in (self.face, self.target, self.eps):
             control.observe(self._update, "value")
         self._update()
 
-    def _update(self, _event=None) -> None:
+    def _update(self, _event: object = None) -> None:
         face, target = self.faces[self.face.value], self.hacker.number(self.target.value)
-        self.hacked = pgd(self.hacker.victim, face[None], [target], self.eps.value)[0]
+        self.hacked = pgd(self.hacker.target_model, face[None], targets=target, eps=self.eps.value)[0]
         before, self.probs = self.hacker.recogniser.predict(np.stack([face, self.hacked]))
         change = self.hacked.astype(int) - face
         seen = (128 + TIMES * change).clip(0, 255).astype(np.uint8)
-        for widget, picture in zip(self.pictures, (face, seen, self.hacked), strict=True):
-            widget.value = _png(picture)
+        for widget, image in zip(self.images, (face, seen, self.hacked), strict=True):
+            widget.value = _png(image)
         for widget, probs in zip(self.bars, (before, self.probs), strict=True):
             widget.value = bars(probs, self.hacker.recogniser.labels)
         far = measures(face, self.hacked)
@@ -73,4 +73,4 @@ def bars(probs: np.ndarray, labels: tuple[str, ...]) -> str:
 
 def _png(grey: np.ndarray) -> bytes:
     large = cv2.resize(grey, (ENLARGED, ENLARGED), interpolation=cv2.INTER_NEAREST)
-    return encode(large, ".png")
+    return encode_image(large, ".png")

@@ -9,7 +9,7 @@ SHOWN = 520  # pixels; the longest side of a picture in a page
 LEFT = {"align_items": "flex-start"}  # else a column stretches its pictures
 
 
-def _page_size(rgb: np.ndarray) -> np.ndarray:
+def page_size(rgb: np.ndarray) -> np.ndarray:
     zoom = min(1.0, SHOWN / max(rgb.shape[:2]))
     return cv2.resize(rgb, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA) if zoom < 1 else rgb
 

@@ -2,21 +2,19 @@
 
 import base64
 import html
-import io
 
 import cv2
 import ipywidgets as widgets
 import numpy as np
-from PIL import Image
 
-from fernb.config import FACE_SIDE
-from fernb.errors import FernbError, ImageError
+from fernb.errors import FernbError
 from fernb.labels import COLOURS
 from fernb.networks.recogniser import Recogniser
-from fernb.vision.crop import crop_face, cut_face
-from fernb.vision.detection import Detection, find_faces
-from fernb.vision.images import MAX_SIDE, decode_image, encode, put_text
-from fernb.widgets.html import LEFT, _page_size, status
+from fernb.recognition import recognise
+from fernb.vision.crop import cut_face
+from fernb.vision.detection import Detection
+from fernb.vision.images import decode_image, encode_image, put_text
+from fernb.widgets.html import LEFT, page_size, status
 
 MAX_FACES = 24  # with bars; a group picture can have a hundred
 
@@ -33,7 +31,9 @@ class PhotoUpload(widgets.VBox):
 
     def __init__(self, recogniser: Recogniser | None = None, detector: str = "auto"):
         self.recogniser, self.detector = recogniser or Recogniser(), detector
-        self.rgb = self.faces = self.probs = None
+        self.rgb: np.ndarray | None = None
+        self.faces: list[Detection] | None = None
+        self.probs: np.ndarray | None = None
         self._choose = widgets.FileUpload(accept="image/*", description="Choose a photograph", layout={"width": "auto"})
         self._choose.observe(self._chosen, "value")
         self._words, self._answer = widgets.HTML(), widgets.HTML()
@@ -43,7 +43,7 @@ class PhotoUpload(widgets.VBox):
         parts = [self._choose, widgets.HTML(f"<small>{note}</small>"), self._words, self._picture, self._answer]
         super().__init__(parts, layout=LEFT)
 
-    def _chosen(self, change) -> None:
+    def _chosen(self, change: dict) -> None:
         if change["new"]:
             (file,) = change["new"]
             self.read(file["name"], bytes(file["content"]))
@@ -54,48 +54,32 @@ class PhotoUpload(widgets.VBox):
         self._picture.layout.display, self._answer.value = "none", ""
         self._words.value = status(f"Reading {name} …")
         try:
-            rgb = _decode(name, data)
-            faces = find_faces(rgb, self.detector)
-            crops = np.array([crop_face(rgb, face) for face in faces], np.uint8).reshape(-1, FACE_SIDE, FACE_SIDE)
-            probs = self.recogniser.predict(crops)
+            rgb = decode_image(data, name)
+            found = recognise(rgb, self.recogniser, detector=self.detector)
         except FernbError as error:
             self._words.value = status(str(error))
             return
+        faces = [face.detection for face in found]
+        probs = np.array([face.probabilities for face in found], np.float32).reshape(-1, len(self.recogniser.labels))
         self.rgb, self.faces, self.probs = rgb, faces, probs
-        self._show(name)
+        self._show(name, rgb, faces, probs)
 
-    def _show(self, name: str) -> None:
-        labels, count = self.recogniser.labels, len(self.faces)
-        names = [labels[row.argmax()] for row in self.probs]
-        self._picture.value, self._picture.layout.display = encode(_with_boxes(self.rgb, self.faces, names)), ""
+    def _show(self, name: str, rgb: np.ndarray, faces: list[Detection], probs: np.ndarray) -> None:
+        labels, count = self.recogniser.labels, len(faces)
+        names = [labels[row.argmax()] for row in probs]
+        self._picture.value, self._picture.layout.display = encode_image(_with_boxes(rgb, faces, names)), ""
         found = {0: "no face was found; try one where the face is larger, upright and seen from the front", 1: "1 face"}
         self._words.value = status(f"{name}: {found.get(count, f'{count} faces')}.")
         cards = [
-            _card(i, cut_face(self.rgb, face), row, labels)
-            for i, (face, row) in enumerate(zip(self.faces[:MAX_FACES], self.probs, strict=False), 1)
+            _card(i, cut_face(rgb, face), row, labels)
+            for i, (face, row) in enumerate(zip(faces[:MAX_FACES], probs, strict=False), 1)
         ]
         self._answer.value = f'<div style="display:flex;flex-wrap:wrap;gap:16px">{"".join(cards)}</div>'
 
 
-def _decode(name: str, data: bytes) -> np.ndarray:
-    try:
-        with Image.open(io.BytesIO(data)) as header:  # reads no pixels: a small file can fill the memory
-            size = header.size
-    except Image.DecompressionBombError:
-        size = (MAX_SIDE + 1, MAX_SIDE + 1)
-    except (OSError, ValueError, SyntaxError):
-        size = (0, 0)
-    if max(size) > MAX_SIDE:
-        raise ImageError(f"{name} is larger than {MAX_SIDE} pixels a side; scale it down and choose it again.")
-    rgb = decode_image(data)
-    if rgb is None:
-        raise ImageError(f"{name} is not a picture, or it is cut off; choose a whole JPEG or PNG file.")
-    return rgb
-
-
 def _with_boxes(rgb: np.ndarray, faces: list[Detection], names: list[str]) -> np.ndarray:
     """Return the picture at the size of a page with a numbered box on each face."""
-    out = _page_size(rgb).copy()
+    out = page_size(rgb).copy()
     zoom = out.shape[1] / rgb.shape[1]
     for i, (face, name) in enumerate(zip(faces, names, strict=True), 1):
         x, y, w, h = (round(value * zoom) for value in face.box)
@@ -107,7 +91,7 @@ def _with_boxes(rgb: np.ndarray, faces: list[Detection], names: list[str]) -> np
 
 def _card(number: int, crop: np.ndarray, probs: np.ndarray, labels: tuple[str, ...]) -> str:
     """Return a face and its probability bars as HTML; the numbers are text, so screen readers have them."""
-    data = base64.b64encode(encode(cv2.resize(crop, (96, 96), interpolation=cv2.INTER_AREA))).decode()
+    data = base64.b64encode(encode_image(cv2.resize(crop, (96, 96), interpolation=cv2.INTER_AREA))).decode()
     bars = "".join(
         f'<tr><td style="padding:0 8px 0 0">{html.escape(name)}</td><td style="width:110px"><div style="height:10px;'
         f'width:{100 * p:.0f}%;background:{COLOURS[name]}"></div></td><td style="text-align:right">{p:.0%}</td></tr>'

@@ -1,4 +1,4 @@
-"""A widget for Jupyter: choose content, style and strength, watch the picture come, stop when you like it.
+"""A widget for Jupyter: choose content, style and strength, watch the image come, stop when you like it.
 
 Needs ipywidgets, which ``pip install "fernb[lab]"`` brings along. Taught in notebook 07.
 """
@@ -9,30 +9,36 @@ import ipywidgets as widgets
 import numpy as np
 
 from fernb.errors import FernbError
-from fernb.style.features import Features
-from fernb.style.transfer import Result, Step, fit, transfer_style
-from fernb.vision.images import encode
+from fernb.style.features import FeatureExtractor
+from fernb.style.transfer import Result, Step, resize_to_fit, transfer_style
+from fernb.vision.images import encode_image
 from fernb.widgets.html import status
 
-SHOWN = 205  # pixels of each picture on the screen
+SHOWN = 205  # pixels of each image on the screen
 EVERY = 3  # steps between two previews
 WIDE = {"style": {"description_width": "80px"}, "layout": {"width": "330px"}}
 
 
 class StyleExplorer(widgets.VBox):
-    """Paint ``contents`` in ``styles``, both dicts of pictures by name, with one network.
+    """Paint ``contents`` in ``styles``, both dicts of images by name, with one network.
 
     *Paint* works in a thread of its own, so that *Stop* is heard while it runs; stopping keeps
-    the picture. The next cell finds the last :class:`~fernb.style.transfer.Result` in ``result``,
+    the image. The next cell finds the last :class:`~fernb.style.transfer.Result` in ``result``,
     None before the first.
     """
 
     def __init__(
-        self, contents: dict[str, np.ndarray], styles: dict[str, np.ndarray], features: Features, size: int = 160
+        self,
+        contents: dict[str, np.ndarray],
+        styles: dict[str, np.ndarray],
+        *,
+        features: FeatureExtractor,
+        size: int = 160,
     ):
         self.contents, self.styles, self.features, self.size = contents, styles, features, size
         self.result: Result | None = None
-        self._thread, self._stop = None, threading.Event()
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
         self.content = widgets.Dropdown(options=list(contents), description="content", **WIDE)
         self.style_name = widgets.Dropdown(options=list(styles), description="style", **WIDE)
         self.strength = widgets.FloatLogSlider(1.0, min=-1, max=1, step=0.25, description="strength", **WIDE)
@@ -43,8 +49,8 @@ class StyleExplorer(widgets.VBox):
         self.progress = widgets.IntProgress(0, layout={"width": "330px"})
         self.words = widgets.HTML()
         names = ("content", "style", "result")
-        self.pictures = {name: widgets.Image(format="jpeg", layout={"max_width": "100%"}) for name in names}
-        columns = [widgets.VBox([widgets.HTML(f"<b>{name}</b>"), picture]) for name, picture in self.pictures.items()]
+        self.images = {name: widgets.Image(format="jpeg", layout={"max_width": "100%"}) for name in names}
+        columns = [widgets.VBox([widgets.HTML(f"<b>{name}</b>"), image]) for name, image in self.images.items()]
         choices = widgets.VBox([self.content, self.style_name, self.keep_colour])
         amounts = widgets.VBox([self.strength, self.steps, widgets.HBox([self.paint, self.stop])])
         top = {"align_items": "flex-start", "flex_flow": "row wrap"}
@@ -57,15 +63,15 @@ class StyleExplorer(widgets.VBox):
             choice.observe(self._chosen, "value")
         self._chosen()
 
-    def _chosen(self, _=None) -> None:
+    def _chosen(self, _: object = None) -> None:
         self._show("content", self.contents[self.content.value])
         self._show("style", self.styles[self.style_name.value])
 
-    def _show(self, name: str, picture: np.ndarray) -> None:
-        large = fit(picture, SHOWN)
-        self.pictures[name].value = encode(large)
+    def _show(self, name: str, image: np.ndarray) -> None:
+        large = resize_to_fit(image, SHOWN)
+        self.images[name].value = encode_image(large)
 
-    def _start(self, _=None) -> None:
+    def _start(self, _: object = None) -> None:
         self._stop.clear()
         self.paint.disabled, self.stop.disabled = True, False
         self.progress.value, self.progress.max = 0, self.steps.value
@@ -75,13 +81,15 @@ class StyleExplorer(widgets.VBox):
 
     def _work(self) -> None:
         settings = {name: getattr(self, name).value for name in ("strength", "steps", "keep_colour")}
-        pictures = self.contents[self.content.value], self.styles[self.style_name.value]
+        images = self.contents[self.content.value], self.styles[self.style_name.value]
         try:
-            self.result = transfer_style(*pictures, self.features, size=self.size, progress=self._step, **settings)
+            self.result = transfer_style(
+                *images, features=self.features, size=self.size, progress=self._step, **settings
+            )
         except FernbError as error:
             self._say(str(error))
         else:
-            self._show("result", self.result.picture)
+            self._show("result", self.result.image)
             done = "stopped" if self.result.stopped else "done"
             style = self.result.history[-1]["style"] if self.result.history else 0
             self._say(
@@ -93,12 +101,12 @@ class StyleExplorer(widgets.VBox):
     def _step(self, step: Step) -> None:
         self.progress.value = step.number
         if step.number % EVERY == 1:
-            self._show("result", step.picture)
+            self._show("result", step.image)
         if self._stop.is_set():
             raise StopIteration
 
     def wait(self, seconds: float | None = None) -> Result | None:
-        """Wait until the picture is done, or for some ``seconds``; return ``result``."""
+        """Wait until the image is done, or for some ``seconds``; return ``result``."""
         if self._thread:
             self._thread.join(seconds)
         return self.result

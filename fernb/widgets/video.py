@@ -18,8 +18,8 @@ from fernb.video.smoothing import SMOOTHERS, LabelStabiliser, flicker, show, smo
 from fernb.video.stream import image_paths, open_stream
 from fernb.video.table import columns
 from fernb.vision.detection import Detection
-from fernb.vision.images import encode, read_image
-from fernb.widgets.html import LEFT, _page_size, status
+from fernb.vision.images import encode_image, read_image
+from fernb.widgets.html import LEFT, page_size, status
 
 
 class VideoExplorer(widgets.VBox):
@@ -88,7 +88,9 @@ class VideoExplorer(widgets.VBox):
         self._cost.value = status(f"Label changes a minute: {raw:.0f} raw, {flicker(times, show(probs)):.0f} smoothed.")
         figure = Figure(figsize=(8, 2.8), dpi=90, layout="constrained")
         canvas = FigureCanvasAgg(figure)
-        ax = plots.timeline(times, probs, self.labels, title=f"person {self.person.value}", ax=figure.subplots())
+        ax = plots.timeline(
+            times, probs, classes=self.labels, title=f"person {self.person.value}", ax=figure.subplots()
+        )
         canvas.draw()
         self._drawn = np.asarray(canvas.buffer_rgba())[..., :3].copy()
         span, (bottom, top) = ax.get_xlim(), ax.get_window_extent().intervaly
@@ -108,13 +110,15 @@ class VideoExplorer(widgets.VBox):
         except FernbError as error:  # the file was moved or changed since
             self._words.value = status(str(error))
             return
-        shown = _page_size(rgb)
-        self._picture.value = encode(annotate(shown, scaled(readings, shown.shape[1] / rgb.shape[1]), self.labels))
+        shown = page_size(rgb)
+        self._picture.value = encode_image(
+            annotate(shown, scaled(readings, shown.shape[1] / rgb.shape[1]), self.labels)
+        )
         if self.person.value is not None:
             timeline = self._drawn.copy()
             x, (top, bottom) = self._place(time_s), self._reach
             timeline[top:bottom, max(x - 1, 0) : x + 2] = 0
-            self._timeline.value = encode(timeline, ".png")
+            self._timeline.value = encode_image(timeline, ".png")
 
     def _readings(self, index: int) -> list[Reading]:
         readings = []

@@ -4,27 +4,19 @@ import click
 
 from fernb import __version__
 from fernb.app.cli import attacks, data, images, networks, start, style, videos
-from fernb.app.cli.common import SentenceGroup
+from fernb.app.cli.common import Group
 
 
-@click.group(cls=SentenceGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
-    """Learn, run and trust facial emotion recognition."""
+    """Learn, run and trust facial emotion recognition.
+
+    Every command has --help.
+    """
 
 
-for command in (
-    start.demo,
-    start.doctor,
-    data.data,
-    networks.train,
-    images.predict,
-    videos.scan,
-    videos.extract,
-    videos.preprocess,
-    videos.live,
-    networks.transfer,
-    style.style,
-    attacks.hack,
-):
-    main.add_command(command)
+main.add_section("Start here", start.demo, start.doctor, start.fetch)
+main.add_section("Read faces", images.predict, videos.live, videos.scan, videos.extract, videos.preprocess)
+main.add_section("Train networks", data.data, networks.train, networks.transfer)
+main.add_section("Fool and paint", attacks.hack, style.style)

@@ -5,16 +5,17 @@ from pathlib import Path
 import click
 
 from fernb import config
-from fernb.app.cli.common import PATH, command_line, short
+from fernb.app.cli.choices import RECIPES, one_of
+from fernb.app.cli.common import PATH, command, command_line, short
 
 
-@click.command()
-@click.option("--recipe", default="lesson", show_default=True, help="One of the recipes in fernb.training.")
+@command("train", example="fernb train --recipe vgg --data fer2013")
+@click.option("--recipe", type=one_of(RECIPES), default="lesson", show_default=True, help="What is trained, and how.")
 @click.option("--data", "source", default="auto", help="A path, or auto, fer2013, synthetic.")
 @click.option("--out", type=PATH, default=None, help="Where network, logs and history go (default: runs/RECIPE).")
 @click.option("--save", type=PATH, default=None, help="The network's file (default: OUT/RECIPE.keras).")
 @click.option("--epochs", type=click.IntRange(1), default=None, help="Instead of the recipe's own number.")
-@click.option("--seed", type=int, default=config.SEED, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=config.SEED, show_default=True, help="Of everything random.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @click.option("--bfloat16", is_flag=True, help="Twice as fast on processors with AVX512-BF16 or AMX.")
 @click.option("--teacher", "teachers", type=PATH, multiple=True, help="Learn from this network's answers too.")
@@ -80,7 +81,7 @@ def _say(path: Path, sidecar: dict) -> None:
     click.echo(f"wrote {short(path)}, its .tflite copies and its .json")
 
 
-@click.command()
+@command("transfer", example="fernb transfer --bottleneck-only")
 @click.option("--backbone", default="MobileNet", show_default=True, help="A network of keras.applications, or own.")
 @click.option("--weights", type=PATH, default=None, help="Its weight file (default: look for one, or download it).")
 @click.option("--cut", default=None, help="The layer whose output is used (default: a good one for the backbone).")
@@ -90,7 +91,7 @@ def _say(path: Path, sidecar: dict) -> None:
 @click.option("--bottleneck-only", is_flag=True, help="Minutes instead of an hour: no fine-tuning, no network.")
 @click.option("--epochs", type=click.IntRange(1), default=8, show_default=True, help="Of fine-tuning.")
 @click.option("--out", type=PATH, default=None, help="Where network and figures go (default: runs/transfer).")
-@click.option("--seed", type=int, default=config.SEED, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=config.SEED, show_default=True, help="Of everything random.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 def transfer(
     backbone: str,
@@ -105,18 +106,18 @@ def transfer(
     seed: int,
     resume: bool,
 ) -> None:
-    """Teach emotions to a network that has learnt elsewhere, in every way, and compare."""
+    """Teach emotions to a network that was trained on other images, in several ways, and compare them."""
     from fernb.data.ferplus import ferplus_splits as voted
     from fernb.data.loading import load_faces
     from fernb.networks.backbones import pretrained
     from fernb.transfer.comparison import Plan, compare
 
-    base = pretrained(backbone, cut, side, weights)
+    base = pretrained(backbone, cut, side=side, weights=weights)
     splits = load_faces(source)
     splits = voted(splits) if ferplus else splits
     run = config.RUNS / "transfer"
     how = {"command": command_line()}
     plan = Plan(tune_epochs=epochs, tune=not bottleneck_only, seed=seed)
     kept = run / f"{base.name}-{base.digest[:8]}-{splits.digest[:8]}"
-    compare(base, splits, kept, out or run, how, plan, resume, click.echo)
+    compare(base, splits, run=kept, out=out or run, how=how, plan=plan, resume=resume, log=click.echo)
     click.echo(f"wrote {short(out or run)}")

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from fernb import config
-from fernb.app.cli.common import PATH, Progress, short
+from fernb.app.cli.choices import SMOOTHINGS, one_of
+from fernb.app.cli.common import PATH, Progress, command, short
 
 
 def reading_options(command):
@@ -13,13 +14,23 @@ def reading_options(command):
     for option in reversed(
         (
             click.option(
-                "--smoothing", default="exponential", show_default=True, help="none, mean, exponential or hmm."
+                "--smoothing",
+                type=one_of(SMOOTHINGS),
+                default="exponential",
+                show_default=True,
+                help="How answers are smoothed.",
             ),
-            click.option("--over", type=float, default=0.4, show_default=True, help="Smooth over so many seconds."),
+            click.option(
+                "--over", type=click.FloatRange(0), default=0.4, show_default=True, help="Smooth over so many seconds."
+            ),
             click.option(
                 "--hold", type=click.IntRange(1), default=1, help="Show an emotion once it held for N frames."
             ),
-            click.option("--unsure-below", type=click.FloatRange(0, 1), help="Default: what the network's tests say."),
+            click.option(
+                "--unsure-below",
+                type=click.FloatRange(0, 1),
+                help="Name nothing that is less probable (default: by the network's tests).",
+            ),
             click.option("--fatigue", is_flag=True, help="Watch for eyes that are closed long or often."),
             click.option("--model", type=PATH, help="A .tflite or .keras network (default: the committed one)."),
         )
@@ -34,24 +45,24 @@ def _reader(smoothing: str, over: float, hold: int, unsure_below: float | None, 
     from fernb.video.tracking import Tracker
 
     recogniser = Recogniser(model)
-    least = recogniser.unsure_below if unsure_below is None else unsure_below
+    least = recogniser.confidence_threshold if unsure_below is None else unsure_below
     tracker = Tracker(smoothing=over, kind=smoothing, hold=hold, unsure_below=least)
     return FaceReader(recogniser, tracker, eyes=True, fatigue=fatigue)
 
 
-@click.command()
+@command("scan", example="fernb scan film.mp4 --out out/film")
 @click.argument("videos", nargs=-1, required=True, type=PATH)
 @click.option("--out", type=PATH, default=None, help="Default: out/scan.")
-@click.option("--every", default="1", show_default=True, help="Analyse a frame each 0.5s, or each 5th frame.")
-@click.option("--csv", "kinds", flag_value="csv", multiple=True, help="Write the table only, or with:")
-@click.option("--video", "kinds", flag_value="video", multiple=True, help="… the annotated video,")
-@click.option("--plot", "kinds", flag_value="plot", multiple=True, help="… the timelines. Without any: all three.")
+@click.option("--every", default="1", show_default=True, help="Analyse each Nth frame, or one each 0.5s.")
 @click.option(
-    "--wide", "kinds", flag_value="wide", multiple=True, help="… counts per frame, as older tools wrote them."
+    "--csv", "kinds", flag_value="csv", multiple=True, help="Write the table (without any of these: all three)."
 )
+@click.option("--video", "kinds", flag_value="video", multiple=True, help="Write the annotated video.")
+@click.option("--plot", "kinds", flag_value="plot", multiple=True, help="Write each person's timeline.")
+@click.option("--wide", "kinds", flag_value="wide", multiple=True, help="Write counts per frame, as older tools did.")
 @reading_options
 def scan(videos: tuple[Path, ...], out: Path | None, every: str, kinds: tuple[str, ...], **reading) -> None:
-    """Name each person's emotions in VIDEOS, or folders of pictures: a table, an annotated copy, timelines."""
+    """Name each person's emotions in VIDEOS, or folders of images: a table, an annotated copy and timelines."""
     from fernb.video import scan as video_scan
     from fernb.video import table as video_table
 
@@ -65,11 +76,11 @@ def scan(videos: tuple[Path, ...], out: Path | None, every: str, kinds: tuple[st
         click.echo("wrote " + ", ".join(map(short, paths)))
 
 
-@click.command()
+@command("live", example="fernb live --source 0")
 @click.option("--source", default="0", help="A camera's number, or a video.", show_default=True)
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=None, help="Stop after so many seconds.")
 @click.option("--csv", "table", type=PATH, default=None, help="Write every reading into this table too.")
-@click.option("--video", "film", type=PATH, default=None, help="Record the annotated picture into this MP4.")
+@click.option("--video", "film", type=PATH, default=None, help="Record the annotated frames into this MP4.")
 @click.option("--plot", type=PATH, default=None, help="Draw the table's timelines into this PNG at the end.")
 @reading_options
 def live(
@@ -84,7 +95,7 @@ def live(
     watch(number_or_path, _reader(**reading), click.echo, seconds, table, film, plot)
 
 
-@click.command()
+@command("extract", example="fernb extract film.mp4 --emotion happy")
 @click.argument("video", type=PATH)
 @click.argument("table", type=PATH, required=False)
 @click.option("--emotion", required=True, help="The emotion that is wanted.")
@@ -94,7 +105,7 @@ def live(
 @click.option("--only-faces", type=click.IntRange(1), default=None, help="Only frames with so many faces.")
 @click.option("--out", type=PATH, default=None, help="Default: out/extract.")
 def extract(video: Path, table: Path | None, emotion: str, out: Path | None, **wishes) -> None:
-    """Cut the faces out of VIDEO that show an emotion, by the TABLE of a scan (made anew where none is given)."""
+    """Cut the faces out of VIDEO that show an emotion, by the TABLE of a scan or by a new one."""
     from fernb.labels import emotion_name
     from fernb.networks.recogniser import Recogniser
     from fernb.video import extract as video_extract
@@ -111,7 +122,7 @@ def extract(video: Path, table: Path | None, emotion: str, out: Path | None, **w
     click.echo(f"wrote {len(paths) - 1} faces and a contact sheet into {short(out)}")
 
 
-@click.command()
+@command("preprocess", example="fernb preprocess film.mp4")
 @click.argument("video", type=PATH)
 @click.option("--out", type=PATH, default=None, help="Default: results/preprocessing_test.")
 def preprocess(video: Path, out: Path | None) -> None:

@@ -1,6 +1,6 @@
 """Photograph a training run in the real TensorBoard: ``results/model/tensorboard.png``.
 
-    python benchmarks/tensorboard_picture.py [runs/resnet/tensorboard]
+    python tools/tensorboard_image.py [--logs runs/resnet/tensorboard]
 
 Needs the logs of a run of ``fernb train``, and Chromium with Playwright (the extra ``test``).
 """
@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 from playwright.sync_api import sync_playwright
 
 from fernb import config
@@ -21,8 +22,9 @@ from jupyter_browser import CHROMIUM
 CURVES = "text=/epoch_accuracy/"
 
 
-def main() -> None:
-    logs = Path(sys.argv[1] if len(sys.argv) > 1 else config.RUNS / "resnet" / "tensorboard")
+@click.command(help=__doc__)
+@click.option("--logs", type=click.Path(path_type=Path), default=config.RUNS / "resnet" / "tensorboard")
+def main(logs: Path) -> None:
     if not any(logs.rglob("*tfevents*")):
         sys.exit(f"there are no TensorBoard logs in {logs}; train a network first.")
     with socket.socket() as free:

@@ -1,18 +1,25 @@
-"""Put the figures of the JSON files in results/ into the README: ``python benchmarks/readme_numbers.py``.
+"""Put the figures of the JSON files in results/ into the README.
+
+    python tools/readme_numbers.py
 
 In the README a figure stands between comments, ``<!-- FILE KEY.KEY FORMAT -->66.31%<!-- -->``;
-FILE is a path in results/ without its ``.json``.
+FILE is a path in results/ without its ``.json``. The summary of the sample clip's scan is renewed too.
 """
 
 import functools
 import json
 import re
 
+import click
+
 from fernb import config
 from fernb.files import write_text
+from fernb.video.table import summary
 
 README = config.ROOT / "README.md"
 FIGURE = re.compile(r"<!-- ([\w/]+) ([\w.]+) (\S+) -->[^<\n]*<!-- -->")
+
+SCAN = re.compile(r"(\$ fernb scan data/samples/emotions\.mp4\n).*?\n(?=wrote )", re.DOTALL)
 
 
 def filled(text: str) -> str:
@@ -24,9 +31,11 @@ def filled(text: str) -> str:
         value = functools.reduce(lambda t, key: t[int(key) if isinstance(t, list) else key], keys.split("."), table)
         return f"<!-- {file} {keys} {form} -->{value:{form}}<!-- -->"
 
-    return FIGURE.sub(figure, text)
+    scanned = "\n".join(summary(config.ROOT / "results" / "scan" / "emotions.csv"))
+    return SCAN.sub(lambda match: f"{match[1]}{scanned}\n", FIGURE.sub(figure, text))
 
 
+@click.command(help=__doc__)
 def main() -> None:
     write_text(README, filled(README.read_text(encoding="utf-8")))
 

@@ -1,0 +1,145 @@
+"""Checks of lesson 1, image operations."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from fernb import config
+from fernb.checks import difference, exercise
+from fernb.labels import EMOTIONS
+from fernb.vision import images
+
+
+def _expect_uint8(image: object) -> str | None:
+    """Return a hint unless ``image`` is an array of uint8."""
+    kind = getattr(image, "dtype", type(image).__name__)
+    return None if kind == np.uint8 else f"the image should be uint8, and this is {kind}; `.astype(np.uint8)` converts"
+
+
+@exercise("01.1")
+def negative(answer: Callable) -> str | None:
+    """Black becomes white and white becomes black."""
+    image = np.array([[0, 1, 100], [128, 200, 255]], np.uint8)
+    got = answer(image.copy())
+    mistakes = [
+        (image, "this is the image itself, unchanged"),
+        (-image, "-image turns 0 into 0, but black should become white: count down from 255"),
+        (256 - image.astype(int), "the brightest pixel value is 255, not 256"),
+        (image[:, ::-1], "this mirrors the image; change the pixel values, not their places"),
+    ]
+    return difference(got, 255 - image, mistakes) or _expect_uint8(got)
+
+
+@exercise("01.2")
+def centre_square(answer: Callable) -> str | None:
+    """The largest square, in the middle, by slicing."""
+    for height, width in ((5, 8), (9, 4)):
+        image = np.arange(height * width).reshape(height, width)
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        mistakes = [
+            (image[:side, :side], "this is the square in the top left corner, not the one in the middle"),
+            (image[-side:, -side:], "this is the square in the bottom right corner: take half of what is left over"),
+            (
+                image[left : left + side, top : top + side],
+                "rows and columns are mixed up: `top` follows from the height, `left` from the width",
+            ),
+        ]
+        if hint := difference(answer(image.copy()), image[top : top + side, left : left + side], mistakes):
+            return hint
+    colour = np.arange(7 * 4 * 3).reshape(7, 4, 3)
+    return difference(answer(colour.copy()), colour[1:5])
+
+
+@exercise("01.3")
+def sharpen(answer: Callable) -> str | None:
+    """One kernel: twice the image less its mean of nine."""
+    image = np.random.default_rng(1).integers(0, 256, (6, 7)).astype(np.uint8)
+    grey, mean = image.astype(float), cv2.blur(image.astype(float), (3, 3))
+    mistakes = [
+        (mean, "this is the blur; you want the image plus what the blur took away"),
+        (grey - mean, "this is only the detail, image − mean: add the image once more (2 in the middle, less 1/9)"),
+        (grey + mean, "the mean has to be subtracted, not added"),
+        (grey, "this kernel changes nothing"),
+        (10 * grey - 9 * mean, "too strong: divide the nine ones of the mean by nine"),
+    ]
+    return difference(answer(image.copy()), 2 * grey - mean, mistakes)
+
+
+@exercise("01.4")
+def first_lost_angle(answer: float) -> str | None:
+    """The smallest angle at which the cascade finds no face in the sample photograph."""
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    grey = images.to_grey(images.read_image(config.SAMPLES / "eileen_collins.jpg"))
+    found = {
+        angle: len(cascade.detectMultiScale(images.rotate(grey, angle), scaleFactor=1.1, minNeighbors=5)) > 0
+        for angle in range(0, 65, 5)
+    }
+    truth = next(angle for angle, any_face in found.items() if not any_face)
+    last = max(angle for angle, any_face in found.items() if any_face and angle < truth)
+    mistakes = [
+        (last, "there it is still found; the question is for the first angle at which it is not"),
+        *((angle, "there the cascade still finds a face") for angle, any_face in found.items() if any_face),
+        *((angle, "it is lost there, but it was lost earlier, too") for angle in found if angle > truth),
+    ]
+    if answer not in found:
+        return "the answer is one of the angles 0, 5, 10 … 60, as a number"
+    return difference(answer, truth, mistakes)
+
+
+@exercise("01.5")
+def local_threshold(answer: Callable) -> str | None:
+    """White where a pixel is above the mean of its neighbourhood less the offset."""
+    rng = np.random.default_rng(2)
+    image = (np.linspace(20, 180, 24)[None] + rng.integers(0, 60, (18, 24))).astype(np.uint8)
+    size, offset = 5, 7
+    means = cv2.blur(image.astype(float), (size, size))
+
+    def white(condition: np.ndarray) -> np.ndarray:
+        return np.where(condition, 255, 0)
+
+    got = answer(image.copy(), size, offset)
+    mistakes = [
+        (white(image > means), "the offset is missing: compare with the mean minus `offset`"),
+        (white(image > means + offset), "subtract the offset from the mean; you added it"),
+        (white(image <= means - offset), "black and white are the wrong way round"),
+        (image > means - offset, "white is 255, not 1 or True"),
+        (white(image > cv2.blur(image.astype(float), (3, 3)) - offset), "use `size`, not always 3"),
+        (means, "these are the means; now compare the image with them"),
+    ]
+    rounded = white(image > cv2.blur(image, (size, size)).astype(float) - offset)  # the mean in whole numbers will do
+    if difference(got, rounded) is None:
+        return _expect_uint8(got)
+    return difference(got, white(image > means - offset), mistakes) or _expect_uint8(got)
+
+
+@exercise("01.6")
+def to_fernb(answer: Callable) -> str | None:
+    """Labels by alphabet become labels in fernb's order."""
+    names = sorted(EMOTIONS)
+    labels = np.array([0, 4, 5, 6, 3, 4, 1, 2])
+    expected = [EMOTIONS.index(names[label]) for label in labels]
+    mistakes = [
+        (labels, "these are the labels as Keras numbers them"),
+        (
+            [names.index(EMOTIONS[label]) for label in labels],
+            "this is the way back: from fernb's numbers to Keras's; look each *Keras* name up in fernb.EMOTIONS",
+        ),
+    ]
+    shuffled = list(reversed(names))
+    return difference(_lookup(answer, labels, names), expected, mistakes) or difference(
+        _lookup(answer, labels, shuffled), [EMOTIONS.index(shuffled[label]) for label in labels]
+    )
+
+
+def _lookup(answer: Callable, labels: np.ndarray, names: list[str]) -> object:
+    """Return what the reader's function makes of ``labels``; a plain list as its table is told what it lacks."""
+    try:
+        return answer(labels.copy(), list(names))
+    except TypeError as error:
+        if "integer" in str(error) and "ind" in str(error):
+            raise TypeError(
+                "a list cannot be looked up with an array of labels: make it an array, np.array([…])"
+            ) from error
+        raise

@@ -1,0 +1,86 @@
+"""Checks of lesson 6, hack the CNN."""
+
+import numpy as np
+
+from fernb.checks import difference, exercise
+
+
+@exercise("06.1")
+def l2_norm(norm) -> str | None:
+    before, after = np.array([[10, 200]], np.uint8), np.array([[7, 204]], np.uint8)
+    mistakes = [
+        (5.0, "that is the length in grey levels; scale the pixels to 0..1 first"),
+        (25 / 255**2, "the square root is missing"),
+        (np.sqrt(((after - before) / 255.0) ** 2).sum(), "7 - 10 wrapped around in uint8: turn the images into floats"),
+        (
+            np.sqrt((((after - before) / 255.0) ** 2).sum()),
+            "7 - 10 wrapped around in uint8: turn the images into floats",
+        ),
+        (np.sqrt(25 / 255**2 / 2), "take the sum of the squares, not their mean"),
+        (7 / 255, "that is the sum of the changes, the L1 norm; square them first"),
+    ]
+    return difference(norm(before, after), 5 / 255, mistakes)
+
+
+@exercise("06.2")
+def untargeted_fgsm(attack) -> str | None:
+    images = np.array([[[10.0, 1.0], [254.0, 100.0]]], np.float32)
+    slope = np.array([[[0.3, -2.0], [1e-4, -0.1]]], np.float32)
+    away = np.array([[[13, 0], [255, 97]]], np.float32)
+    mistakes = [
+        (
+            np.clip(images - 3 * np.sign(slope), 0, 255),
+            "that goes down the loss of the true label, so it helps the network",
+        ),
+        (images + 3 * np.sign(slope), "clip the result to 0..255: it must stay an image"),
+        (
+            np.clip(images + 3 * slope, 0, 255),
+            "FGSM uses the sign of the gradient, so that each pixel goes all the way",
+        ),
+    ]
+    return difference(attack(images, np.array([3]), 3, lambda x, labels: slope), away, mistakes)
+
+
+@exercise("06.3")
+def project(function) -> str | None:
+    original = np.array([2.0, 100.0, 254.0, 50.0], np.float32)
+    x = np.array([-5.0, 111.0, 300.0, 51.0], np.float32)
+    mistakes = [
+        (np.clip(x, original - 4, original + 4), "the box is right, but the result must also lie within 0..255"),
+        (np.clip(x, 0, 255), "that keeps it an image; it must also stay within eps of the original"),
+        (np.clip(x - original, -4, 4), "you returned the change; add it to the original"),
+    ]
+    return difference(function(x, original, 4), [0, 104, 255, 51], mistakes)
+
+
+@exercise("06.4")
+def smallest_eps(search) -> str | None:
+    image = np.zeros((2, 2), np.float32)
+
+    def attack(image, eps):
+        return image + eps
+
+    for needed in (1, 5, 16):
+        found = search(image, attack, lambda hacked, needed=needed: hacked.max() >= needed)
+        if found != needed:
+            return f"where {needed} levels are needed, your function returned {found}"
+    found = search(image, attack, lambda hacked: False, largest=3)
+    return None if found is None else f"where nothing works, return None; yours returned {found}"
+
+
+@exercise("06.5")
+def hardest_target(name, share, pgd, faces, share_called) -> str | None:
+    from fernb.labels import EMOTIONS
+
+    if name not in EMOTIONS or name == "happy":
+        return f"name one of {', '.join(emotion for emotion in EMOTIONS if emotion != 'happy')}"
+    shares = {}
+    for goal, emotion in enumerate(EMOTIONS):
+        if emotion != "happy":
+            shares[emotion] = share_called(np.rint(pgd(faces, np.full(len(faces), goal), 2)), goal)
+    if not np.isclose(share, shares[name], atol=0.011):
+        return (
+            f"PGD at ε = 2 with the lesson's steps makes {shares[name]:.0%} of the faces {name}; you wrote {share:.0%}"
+        )
+    least = min(shares.values())
+    return None if shares[name] <= least + 1e-9 else f"there is one that is reached in fewer cases than {name}"

@@ -1,0 +1,240 @@
+"""Figures of data sets, training, and how good networks are."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from fernb.labels import COLOURS, EMOTIONS
+from fernb.plots.base import BLUE, DARK, GREY, MARKERS, ORANGE, SMALL, new_axes, new_grid, percent, set_title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from fernb.data.faceset import FaceSplits
+
+
+def class_counts(splits: "FaceSplits", ax: "Axes | None" = None) -> "Axes":
+    """Show how many faces each emotion has in train, val and test."""
+    ax = new_axes(ax, (7, 3))
+    width = 0.27
+    positions = np.arange(len(splits.classes))
+    for i, (name, part) in enumerate(splits.parts().items()):
+        counts = np.bincount(part.labels, minlength=len(splits.classes))
+        ax.bar(positions + (i - 1) * width, counts, width, label=name, color=(BLUE, ORANGE, "#bdc3c7")[i])
+    ax.set_xticks(positions, splits.classes)
+    ax.set_ylabel("faces")
+    set_title(ax, f"Faces per emotion: {splits.source}")
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return ax
+
+
+def learning_curves(history: dict[str, list[float]], title: str = "", *, best_epoch: int | None = None) -> "Figure":
+    """Show loss and accuracy per epoch for train and val; ``best_epoch`` (0-based) is marked."""
+    figure, axes = new_grid(1, 2, size=(4.5, 3.2))
+    for ax, name in zip(axes[0], ("loss", "accuracy"), strict=True):
+        _curve(ax, history, name=name, best_epoch=best_epoch)
+    axes[0, 0].set_ylim(bottom=0)
+    axes[0, 0].legend(frameon=False, fontsize=SMALL)
+    figure.suptitle(title)
+    return figure
+
+
+def _curve(ax: "Axes", history: dict[str, list[float]], *, name: str, best_epoch: int | None) -> None:
+    epochs = np.arange(1, len(history[name]) + 1)
+    ax.plot(epochs, history[name], color=BLUE, label="train")
+    ax.plot(epochs, history[f"val_{name}"], color=ORANGE, linestyle="--", label="val")
+    if best_epoch is not None:
+        ax.axvline(best_epoch + 1, color=GREY, linestyle=":", label=f"chosen epoch {best_epoch + 1}")
+    ax.set(xlabel="epoch", ylabel=name)
+    ax.grid(alpha=0.3)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if name == "accuracy":
+        percent(ax.yaxis, decimals=None)  # as many as the ticks need
+
+
+def runs(histories: dict[str, dict[str, list[float]]]) -> "Figure":
+    """Show accuracy per epoch of several networks, a panel each; the epoch that was kept is marked.
+
+    Their losses are left out: other losses and label smoothing make them incomparable.
+    """
+    columns = min(3, len(histories))
+    figure, axes = new_grid(-(-len(histories) // columns), columns, size=(3.6, 2.8), sharey=True)
+    for ax in axes.flat[len(histories) :]:
+        ax.set_axis_off()
+    for ax, (name, history) in zip(axes.flat, histories.items(), strict=False):
+        _curve(ax, history, name="accuracy", best_epoch=int(np.argmax(history["val_accuracy"])))
+        set_title(ax, name, inches=3.2)
+        ax.legend(frameon=False, fontsize=8, loc="lower right")
+    return figure
+
+
+def confusion_matrix(scores: dict, ax: "Axes | None" = None) -> "Axes":
+    """Show the confusion matrix of :func:`fernb.evaluation.evaluate`: each row sums to 100 % of one true emotion."""
+    import seaborn  # here, because it takes a second and videos draw no matrix
+
+    ax = new_axes(ax, (5.4, 4.6))
+    names = list(scores["per_class"])
+    counts = np.array(scores["confusion"], float)
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    shown = {"annot": True, "fmt": ".0%", "annot_kws": {"fontsize": SMALL}, "cbar": False, "square": True}
+    seaborn.heatmap(share, cmap="Blues", vmin=0, vmax=1, xticklabels=names, yticklabels=names, ax=ax, **shown)
+    ax.tick_params("x", rotation=40)
+    ax.tick_params("y", rotation=0)
+    ax.set(xlabel="predicted emotion", ylabel="true emotion")
+    set_title(ax, f"accuracy {scores['accuracy']:.1%} on {scores['n']:,} faces (each row: 100 %)")
+    return ax
+
+
+def probability_bars(probs: np.ndarray, classes: Sequence[str] = EMOTIONS, *, ax: "Axes | None" = None) -> "Axes":
+    """Show the probabilities ``(k,)`` of one face as bars."""
+    ax = new_axes(ax, (3.4, 2.4))
+    ax.barh(range(len(classes)), probs, color=[COLOURS[name] for name in classes])
+    ax.set_yticks(range(len(classes)), classes)
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1)
+    percent(ax.xaxis)
+    ax.set_xlabel("probability")
+    return ax
+
+
+def reliability_diagram(table: dict[str, list[float]], ax: "Axes | None" = None) -> "Axes":
+    """Show accuracy against confidence, from :func:`fernb.evaluation.reliability`.
+
+    On the dotted diagonal both are equal; below it the network is overconfident.
+    """
+    ax = new_axes(ax, (3.8, 3.4))
+    ax.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="confidence = accuracy")
+    sizes = 200 * np.array(table["count"]) / max(table["count"])
+    ax.scatter(table["confidence"], table["accuracy"], s=sizes, color=BLUE, alpha=0.8, label="faces (area: number)")
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy")
+    percent(ax.xaxis)
+    percent(ax.yaxis)
+    set_title(ax, "Reliability")
+    ax.legend(frameon=False, fontsize=8, loc="upper left", markerscale=0.5)
+    return ax
+
+
+def calibration(tests: dict[str, dict]) -> "Figure":
+    """Show reliability before and after calibration, a row for each network.
+
+    The values are those of :func:`fernb.evaluation.evaluate_network`.
+    """
+    figure, axes = new_grid(len(tests), 2, size=(3.7, 3.4))
+    for (before, after), (name, test) in zip(axes, tests.items(), strict=True):
+        for ax, stage, key in ((before, f"{name}, as trained", "_before"), (after, f"{name}, calibrated", "")):
+            reliability_diagram(test[f"reliability{key}"], ax)
+            set_title(ax, f"{stage}: ECE {test[f'ece{key}']:.3f}", inches=3.4)
+    return figure
+
+
+def baseline_comparison(
+    rows: Sequence[tuple[str, float, Sequence[float] | None]],
+    ax: "Axes | None" = None,
+    *,
+    stated: Collection[str] = (),
+) -> "Axes":
+    """Show ``(name, accuracy, interval or None)`` as bars, in the order given.
+
+    An interval is that of 95 % confidence, but for the names in ``stated``: their range is what
+    somebody stated (people: 65 ± 5 %), and drawn without caps and dotted.
+    """
+    ax = new_axes(ax, (7, 0.45 * len(rows) + 0.8))
+    for i, (name, accuracy, interval) in enumerate(rows):
+        ax.barh(i, accuracy, color=GREY if name in stated else BLUE)
+        if interval is not None:
+            reach = [[accuracy - interval[0]], [interval[1] - accuracy]]
+            drawn = ax.errorbar(accuracy, i, xerr=reach, fmt="none", ecolor="black", capsize=0 if name in stated else 3)
+            drawn.lines[2][0].set_linestyle(":" if name in stated else "-")
+        ax.text((interval[1] if interval else accuracy) + 0.01, i, f"{accuracy:.1%}", va="center", fontsize=SMALL)
+    ax.set_yticks(range(len(rows)), [name for name, *_ in rows])
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1)
+    percent(ax.xaxis)
+    measured = any(interval is not None and name not in stated for name, _, interval in rows)
+    notes = ["lines: 95 % intervals"] * measured + ["dotted: a stated range"] * bool(stated)
+    ax.set_xlabel("accuracy" + (f" ({'; '.join(notes)})" if notes else ""))
+    return ax
+
+
+def methods(rows: Sequence[tuple[str, float, int, float | None]]) -> "Figure":
+    """Show ``(name, accuracy, learnt parameters, minutes or None)`` of several networks as columns of bars.
+
+    Where no row has minutes, there is no column of them.
+    """
+    kinds = [("accuracy", "{:.1%}", BLUE), ("learnt parameters", "{:,.0f}", GREY), ("minutes", "{:.3g}", ORANGE)]
+    kinds = kinds if any(row[3] is not None for row in rows) else kinds[:2]
+    height = 0.42 * len(rows) + 1.2
+    figure, axes = new_grid(1, len(kinds), size=(11 / 3, height), sharey=True)
+    for number, (ax, (name, form, colour)) in enumerate(zip(axes[0], kinds, strict=True), 1):
+        values = [row[number] for row in rows]
+        known = [value for value in values if value]
+        ax.barh(range(len(rows)), [value or 0 for value in values], color=colour)
+        if number == 1:
+            ax.set_xlim(0, 1.2)
+            ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
+            percent(ax.xaxis)
+        elif known:  # from thousands to millions, from seconds to hours
+            ax.set_xscale("log")
+            low = 10 ** np.floor(np.log10(min(known)))
+            ax.set_xlim(low, max(known) * (max(known) / low) ** 0.45)
+        for i, value in enumerate(values):
+            text, place = (" not timed", ax.get_xlim()[0]) if value is None else (f" {form.format(value)}", value)
+            ax.text(place, i, text, va="center", fontsize=SMALL, color=GREY if value is None else "black")
+        ax.set_xlabel(name + (" (log)" if ax.get_xscale() == "log" else ""))
+    axes[0, 0].set_yticks(range(len(rows)), [row[0] for row in rows])
+    axes[0, 0].invert_yaxis()
+    return figure
+
+
+def confidences(groups: dict[str, np.ndarray], bins: int = 20) -> "Figure":
+    """Show for each named ``probs`` ``(n, k)`` how certain the answers are: their largest probability."""
+    figure, axes = new_grid(1, len(groups), size=(3.2, 2.4), sharey=True)
+    for ax, (name, probs) in zip(axes[0], groups.items(), strict=True):
+        ax.hist(np.max(probs, 1), bins=bins, range=(0, 1), color=BLUE, weights=np.full(len(probs), 1 / len(probs)))
+        ax.set(xlim=(0, 1), xlabel="probability of the answer")
+        set_title(ax, name, inches=3)
+        percent(ax.xaxis)
+        percent(ax.yaxis)
+    axes[0, 0].set_ylabel("share of faces")
+    return figure
+
+
+def robustness(networks: dict[str, tuple[float, dict[str, list[float]]]]) -> "Figure":
+    """Show for each network ``(accuracy on clean faces, {corruption: accuracy weak to strong})``."""
+    kinds = list(next(iter(networks.values()))[1])
+    columns = min(3, len(kinds))
+    figure, axes = new_grid(-(-len(kinds) // columns), columns, size=(3.2, 2.5), sharey=True)
+    for ax in axes.flat[len(kinds) :]:
+        ax.set_axis_off()
+    for ax, kind in zip(axes.flat, kinds, strict=False):
+        for (name, (clean, table)), marker in zip(networks.items(), MARKERS * len(networks), strict=False):
+            ax.plot([clean, *table[kind]], marker=marker, markersize=4, label=name)
+        ax.set_xticks(range(len(table[kind]) + 1), ["clean", "weak", "middle", "strong"])
+        set_title(ax, kind)
+        ax.grid(alpha=0.3)
+        percent(ax.yaxis)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("accuracy")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def ablation(rows: Mapping[str, Sequence[float]], ax: "Axes | None" = None) -> "Axes":
+    """Show the accuracies of each change's seeds as points, and their mean as a line; the first row is the start."""
+    ax = new_axes(ax, (7.5, 0.42 * len(rows) + 1))
+    start = float(np.mean(next(iter(rows.values()))))
+    ax.axvline(start, color=GREY, linestyle=":")
+    for i, values in enumerate(rows.values()):
+        mean = np.mean(values)
+        ax.plot(values, [i] * len(values), "o", color=BLUE, alpha=0.6)
+        ax.plot([mean] * 2, [i - 0.3, i + 0.3], color=DARK)
+        text = f"{100 * (mean - start):+.1f}"
+        ax.annotate(text, (1.01, i), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL)
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.invert_yaxis()
+    percent(ax.xaxis, decimals=None)
+    ax.set_xlabel("accuracy on val (dots: seeds; line: mean; right: percentage points gained)")
+    return ax

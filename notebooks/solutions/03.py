@@ -1,0 +1,53 @@
+# %% 03.1
+# exercise 03.1
+def conv_weights(side, maps_in, filters):
+    """Return how many weights `filters` filters of side × side have that read `maps_in` maps."""
+    return (side * side * maps_in + 1) * filters  # the 1 is the bias
+
+
+# %% 03.2
+# exercise 03.2
+def dropout(values, share, rng):
+    """Return `values` with a random `share` of them switched off (0) and the others scaled up."""
+    stays = rng.random(values.shape) >= share
+    return values * stays / (1 - share)
+
+
+# %% 03.3
+# exercise 03.3
+def early_stopping(losses, patience):
+    """Return (epoch that is kept, last epoch that ran), both counted from 1."""
+    kept, lowest = 0, np.inf
+    for epoch, loss in enumerate(losses, 1):
+        if loss < lowest:
+            kept, lowest = epoch, loss
+        if epoch - kept == patience:
+            break
+    return kept, epoch
+
+
+# %% 03.4
+# exercise 03.4
+def smooth(labels, classes, smoothing):
+    """Return targets float (n, classes) whose rows add up to 1."""
+    hard = np.eye(classes)[labels]
+    return (1 - smoothing) * hard + smoothing / classes
+
+
+# %% 03.5
+# exercise 03.5
+def small_network():
+    """Return a keras.Sequential from (48, 48, 1) in 0..255 to seven probabilities."""
+    net = keras.Sequential([keras.Input((48, 48, 1)), layers.Rescaling(1 / 127.5, offset=-1)])
+    for filters in (16, 32, 64):
+        net.add(layers.Conv2D(filters, 3, padding="same", activation="relu"))
+        net.add(layers.MaxPooling2D())
+    net.add(layers.GlobalAveragePooling2D())  # 64 numbers rather than 6 × 6 × 64
+    net.add(layers.Dropout(0.2))
+    net.add(layers.Dense(7, activation="softmax"))
+    return net
+
+
+# %% 03.6
+# exercise 03.6
+that_help = [name for name, (_, low, _) in effects.items() if low > 0]

@@ -1,0 +1,59 @@
+"""Every benchmark and tool can be imported, and says in ``--help`` what it does."""
+
+import importlib.util
+import itertools
+import json
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from fernb import config
+from fernb.data.synthetic import clip_frames
+from fernb.video.stream import frames
+
+BENCHMARKS = sorted(path for path in (config.ROOT / "benchmarks").glob("*.py") if not path.name.startswith("_"))
+TOOLS = sorted((config.ROOT / "tools").glob("*.py"))
+
+
+def load(path, monkeypatch):
+    """Import a script as Python does when it is run: what lies beside it can be imported, and is forgotten after."""
+    monkeypatch.syspath_prepend(path.parent)
+    before = set(sys.modules)
+    spec = importlib.util.spec_from_file_location(f"script_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name in set(sys.modules) - before:
+        if (path.parent / f"{name}.py").is_file():
+            del sys.modules[name]
+    return module
+
+
+@pytest.mark.parametrize("path", [*BENCHMARKS, *TOOLS], ids=lambda path: path.stem)
+def test_a_script_says_what_it_does(path, monkeypatch):
+    result = CliRunner().invoke(load(path, monkeypatch).main, ["--help"])
+    assert result.exit_code == 0 and f"python {path.parent.name}/{path.name}" in result.output
+    assert path.parent.name == "tools" or "--out" in result.output or "Commands:" in result.output
+
+
+def test_figures_say_where_they_come_from(monkeypatch, tmp_path):
+    common = load(config.ROOT / "benchmarks" / "_common.py", monkeypatch)
+    monkeypatch.setattr(sys, "argv", ["benchmarks/speed.py", "--out", str(tmp_path / "x.json"), "--faces", "3"])
+    common.write(tmp_path / "x.json", {"figure": 1})
+    told = json.loads((tmp_path / "x.json").read_text())
+    assert told["command"] == "python benchmarks/speed.py --out x.json --faces 3"  # no folder of this machine
+    assert "CPU cores" in told["hardware"] and told["figure"] == 1
+
+
+def test_the_sample_clip_is_drawn(monkeypatch, tmp_path):
+    tool = load(config.ROOT / "tools" / "draw_clip.py", monkeypatch)
+    monkeypatch.setattr(tool, "clip_frames", lambda: itertools.islice(clip_frames(), 3))
+    assert CliRunner().invoke(tool.main, ["--out", str(tmp_path)]).exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["emotions.csv", "emotions.mp4"]
+    assert len(list(frames(tmp_path / "emotions.mp4"))) == 3
+    assert (tmp_path / "emotions.csv").read_bytes() == (config.SAMPLES / "emotions.csv").read_bytes()
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)
+def test_the_table_of_benchmarks_has_it(path):
+    assert f"`{path.name}`" in (config.ROOT / "benchmarks" / "README.md").read_text()

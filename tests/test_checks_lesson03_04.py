@@ -1,0 +1,109 @@
+"""The checks of lessons 3 and 4: a typical mistake gets the hint that fits it."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from fernb import config
+from fernb.checks import RIGHT, judge
+
+EFFECTS = {"augmentation": (7.0, 2.0, 12.0), "dropout": (2.0, -1.0, 5.0)}
+MEANS = {"from scratch": [0.2, 0.8], "pre-trained": [0.4, 0.7], "pixels": [0.1, 0.3]}
+
+
+def network(*parts):
+    return keras.Sequential([keras.Input((48, 48, 1)), *parts])
+
+
+def stays(values, share, rng):
+    return rng.random(values.shape) >= share
+
+
+def never_stops(losses, patience):
+    return int(np.argmin(losses)) + 1, len(losses)
+
+
+def pooled(reduce):
+    def pool(maps, grid):
+        n, side, _, c = maps.shape
+        field = side // grid
+        return reduce(maps.reshape(n, grid, field, grid, field, c), axis=(2, 4))
+
+    return pool
+
+
+@pytest.mark.parametrize(
+    ("number", "answers", "word"),
+    [
+        ("03.1", (lambda side, maps_in, filters: side * side * maps_in * filters,), "biases"),
+        ("03.1", (lambda side, maps_in, filters: (side * side + 1) * filters,), "all"),
+        ("03.2", (lambda v, share, rng: np.where(stays(v, share, rng), v, 0),), "larger"),
+        ("03.2", (lambda v, share, rng: np.where(stays(v, share, rng), v / share, 0),), "stays, not"),
+        ("03.3", (never_stops,), "never stops"),
+        ("03.4", (lambda labels, classes, smoothing: np.eye(classes)[labels],), "hard"),
+        ("03.4", (lambda labels, classes, smoothing: (1 - smoothing) * np.eye(classes)[labels],), "add up to 1"),
+        ("03.5", (lambda: network(layers.Flatten(), layers.Dense(64), layers.Dense(7)),), "weights"),
+        ("03.5", (lambda: network(layers.Flatten(), layers.Dense(7, activation="softmax")),), "convolution"),
+        ("03.6", ("augmentation", EFFECTS), "list"),
+        ("03.6", (["augmentation", "dropout"], EFFECTS), "no proof"),
+        ("03.6", ([], EFFECTS), "missing"),
+        ("04.1", (lambda faces: np.stack([faces] * 3, 1),), "last axis"),
+        ("04.1", (lambda faces: np.stack([faces] * 3, -1),), "float32"),
+        ("04.2", (lambda images: images / 255,), "0..1"),
+        ("04.2", (lambda images: np.subtract(images / 127.5, 1, out=images),), "new one"),
+        ("04.3", (pooled(np.max),), "largest"),
+        ("04.3", (pooled(np.sum),), "sum"),
+        ("04.5", ("fine-tuned", "pixels", MEANS), "no way"),
+        ("04.5", ("pre-trained", "pre-trained", MEANS), "the most"),
+    ],
+)
+def test_a_typical_mistake_gets_its_hint(number, answers, word):
+    verdict = judge(number, *answers)
+    assert verdict.outcome == "not yet" and word in verdict.hint, verdict
+
+
+def small_backbone():
+    norm = layers.BatchNormalization
+    parts = [layers.Conv2D(2, 3, name="a"), norm(), layers.Conv2D(2, 3, name="b"), norm(), layers.Conv2D(2, 3)]
+    return network(*parts)
+
+
+def all_learn(model, first):
+    for layer in model.layers:
+        layer.trainable = True
+
+
+def norms_too(model, first):
+    on = False
+    for layer in model.layers:
+        on = on or layer.name == first
+        layer.trainable = on
+
+
+def test_layers_that_learn():
+    model = small_backbone()
+    assert "comes before" in judge("04.4", all_learn, model).hint
+    assert "normalisation" in judge("04.4", norms_too, model).hint
+    assert all(layer.trainable for layer in model.layers)  # the check leaves the network as it was
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "more"),
+    [
+        ("03.1", "conv_weights", ()),
+        ("03.2", "dropout", ()),
+        ("03.3", "early_stopping", ()),
+        ("03.4", "smooth", ()),
+        ("03.5", "small_network", ()),
+        ("04.1", "three_channels", ()),
+        ("04.2", "for_mobilenet", ()),
+        ("04.3", "pool", ()),
+        ("04.4", "unfreeze", (small_backbone,)),
+    ],
+)
+def test_the_solution_is_right(number, name, more):
+    text = (config.ROOT / "notebooks" / "solutions" / f"{number[:2]}.py").read_text(encoding="utf-8")
+    names = {"np": np, "keras": keras, "layers": layers, "effects": EFFECTS, "means": MEANS, "WAYS": tuple(MEANS)}
+    exec(text, names)
+    assert judge(number, names[name], *(make() for make in more)).outcome == RIGHT
