@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -107,9 +108,8 @@ def _one_epoch(model: keras.Model, batches: FaceBatches, state: State, val: Face
     for index in range(len(batches)):
         _set_rate(model, state, recipe, epoch + index / len(batches))
         inputs, targets, weights = batches[index]
-        if single:
-            targets, weights = targets[HEAD], weights[HEAD]
-        logs = model.train_on_batch(inputs, targets, sample_weight=weights, return_dict=True)
+        wanted, importance = (targets[HEAD], weights[HEAD]) if single else (targets, weights)
+        logs = model.train_on_batch(inputs, wanted, sample_weight=importance, return_dict=True)
         step = epoch * len(batches) + index + 1
         if recipe.ema and step % AVERAGE_EVERY == 0:
             _average(state.average, model.get_weights(), recipe.ema**AVERAGE_EVERY, step // AVERAGE_EVERY)
@@ -192,7 +192,7 @@ def _compiled(recipe: Recipe, classes: int, bfloat16: bool) -> keras.Model:
     else:
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
     # XLA is slower than oneDNN's kernels on a CPU, and the only good way on JAX
-    settings = {"jit_compile": "auto" if keras.backend.backend() == "jax" else False}
+    settings: dict[str, Any] = {"jit_compile": "auto" if keras.backend.backend() == "jax" else False}
     if recipe.votes_head:
         losses = {HEAD: loss, VOTES_HEAD: keras.losses.CategoricalCrossentropy()}
         settings |= {"loss_weights": {HEAD: 1.0, VOTES_HEAD: recipe.votes_head}, "metrics": {HEAD: ["accuracy"]}}
@@ -221,4 +221,4 @@ def read_history(path: Path) -> dict[str, list[float]]:
     if not path.is_file() or path.stat().st_size == 0:
         return {}
     table = np.genfromtxt(path, delimiter=",", names=True, ndmin=1)
-    return {name: table[name].tolist() for name in table.dtype.names if name != "epoch"} if table.size else {}
+    return {name: table[name].tolist() for name in table.dtype.names or () if name != "epoch"} if table.size else {}
