@@ -67,11 +67,12 @@ def train(
         start=begun,
     )
     how = {"command": command_line(), "recipe": recipe, "seed": seed, "bfloat16": bfloat16}
-    common = {"history": history, "recipe": chosen, "how": how}
-    _say(*publish(model, splits, path=save or out / f"{recipe}.keras", **common))
+    path = save or out / f"{recipe}.keras"
+    _say(*publish(model, splits, history=history, recipe=chosen, path=path, how=how))
     if chosen.votes_head:
         path = save_votes or out / f"{recipe}_votes.keras"
-        _say(*publish(model, ferplus_splits(splits), path=path, head=VOTES_HEAD, **common))
+        eight = ferplus_splits(splits)
+        _say(*publish(model, eight, history=history, recipe=chosen, path=path, how=how, head=VOTES_HEAD))
 
 
 def _say(path: Path, sidecar: dict) -> None:
