@@ -55,25 +55,12 @@ def train(
     ``accuracy``, ``val_loss``, ``val_accuracy`` and ``learning_rate``, one value per epoch.
     Raises :class:`~fernb.errors.FernbError` where ``resume`` finds a run of another recipe.
     """
-    run.mkdir(parents=True, exist_ok=True)
     asked = json.loads(json.dumps({"recipe": asdict(recipe), "seed": seed, "data": splits.digest}, default=str))
-    state = load_state(run / "state.npz") if resume else None
-    if state:
-        _check_same(state.run, asked)
-    else:
-        for stale in ("state.npz", "state.previous.npz", "stable.npz", "history.csv"):
-            (run / stale).unlink(missing_ok=True)
     keras.utils.set_random_seed(seed)
     model = _compiled(recipe, len(splits.classes), bfloat16)
-    if state:
-        write_variables(model, state.variables)
-    else:
-        if start is not None:
-            start_from(model, start)
-        state = State([], model.get_weights() if recipe.ema else [], [], {}, asked)
+    state = _begin(model, recipe, run, asked=asked, resume=resume, start=start)
     batches = _batches(splits, recipe, seed, targets)
-    log = keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False)
-    log.set_model(model)
+    log = _tensorboard(model, run)
     while state.epoch < recipe.epochs and not out_of_patience(state.history, recipe.patience):
         if state.epoch == recipe.decay_start:
             save_state(state, run / "stable.npz")
@@ -86,6 +73,29 @@ def train(
     log.on_train_end()
     model.set_weights(state.best)
     return model, state.history
+
+
+def _begin(
+    model: keras.Model, recipe: Recipe, run: Path, *, asked: dict, resume: bool, start: keras.Model | None
+) -> State:
+    """Go on from the state in ``run``, or clear it and begin with the weights that ``start`` lends."""
+    run.mkdir(parents=True, exist_ok=True)
+    state = load_state(run / "state.npz") if resume else None
+    if state:
+        _check_same(state.run, asked)
+        write_variables(model, state.variables)
+        return state
+    for stale in ("state.npz", "state.previous.npz", "stable.npz", "history.csv"):
+        (run / stale).unlink(missing_ok=True)
+    if start is not None:
+        start_from(model, start)
+    return State([], model.get_weights() if recipe.ema else [], [], {}, asked)
+
+
+def _tensorboard(model: keras.Model, run: Path) -> keras.callbacks.TensorBoard:
+    log = keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False)
+    log.set_model(model)
+    return log
 
 
 def _check_same(before: dict, asked: dict) -> None:
