@@ -38,9 +38,7 @@ def watch(
     Raises :class:`~fernb.errors.VideoError` where the source cannot be read, and
     :class:`~fernb.errors.FernbError` where ``table``, ``film`` or ``plot`` is the source itself.
     """
-    for path in (table, film, plot):
-        if path is not None and not isinstance(source, int) and path.resolve() == Path(source).resolve():
-            raise FernbError(f"{path} is the video itself; choose another name.")
+    _refuse_the_source(source, table, film, plot)
     log("Reading video stream ...")
     labels = reader.recogniser.labels
     with ExitStack() as open_files, suppress(KeyboardInterrupt):
@@ -64,6 +62,12 @@ def watch(
         log("\n".join(summary(table)))
         if plot:
             write_timelines(table, plot, labels)
+
+
+def _refuse_the_source(source: Path | int, *outputs: Path | None) -> None:
+    for path in outputs:
+        if path is not None and not isinstance(source, int) and path.resolve() == Path(source).resolve():
+            raise FernbError(f"{path} is the video itself; choose another name.")
 
 
 def _until(stream: Iterator[Frame], seconds: float | None) -> Iterator[Frame]:
