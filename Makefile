@@ -57,14 +57,14 @@ full: $(READY)
 # what is committed: the samples, what the demo and preprocess make of them, the notebooks' outputs (of drawn
 # faces only) and the README's numbers
 render: $(READY)
-	$(CLEAN) python -c "from fernb import config, synthetic; synthetic.write_samples(config.SAMPLES)"
+	$(CLEAN) python tools/draw_clip.py
 	$(CLEAN) fernb demo && cp out/demo/overview.png results/demo.png
 	$(CLEAN) fernb preprocess data/samples/emotions.mp4
 	$(CLEAN) fernb scan data/samples/emotions.mp4 --out results/scan
 	$(CLEAN) FERNB_PROFILE=lesson $(if $(MODELS),FERNB_MODELS="$(abspath $(MODELS))") $(EXECUTE) --inplace $(NOTEBOOKS)
 	$(BIN)/python tools/result_images.py
 	$(BIN)/python tools/solutions.py
-	$(CLEAN) python benchmarks/readme_numbers.py
+	$(CLEAN) python tools/readme_numbers.py
 
 # notebooks/solutions/, from the lessons and notebooks/solutions/NN.py
 solutions: $(READY)

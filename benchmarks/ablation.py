@@ -18,35 +18,36 @@ import click
 from _common import DATA, out_option
 
 from fernb import config, training
-from fernb.augmentation import Augmentation
 from fernb.data.faceset import FaceSplits
 from fernb.data.loading import load_faces
+from fernb.networks.architectures import NetworkConfig
+from fernb.training import Augmentation
 
 TABLE = config.MODEL / "ablation.csv"
 COLUMNS = ("change", "seed", "val_accuracy", "val_accuracy_flip", "epochs", "faces", "parameters", "minutes")
 FLIPS = Augmentation(rotation=0, scale=0, shift=0, light=0, erase=0)
 MOVED = replace(FLIPS, rotation=12, scale=0.12, shift=0.08, light=0.2)
+NETWORK = NetworkConfig("vgg", (16, 32, 64), dropout=0.2)
 START = training.Recipe(
     "Small VGG",
-    widths=(16, 32, 64),
-    dropout=0.2,
+    network=NETWORK,
     augmentation=FLIPS,
     batch_size=64,
     learning_rate=0.03,
     label_smoothing=0,
     patience=1000,
 )
-RESIDUAL = {"network": "resnet", "squeeze": False, "learning_rate": 0.1}
+RESIDUAL = {"network": replace(NETWORK, architecture="resnet", squeeze=False), "learning_rate": 0.1}
 CHANGES = {
     "start: VGG with flips": {},
     "no flips": {"augmentation": None},
     "rotation, scale, shift, light": {"augmentation": MOVED},
     "these and erasing": {"augmentation": replace(MOVED, erase=0.2)},
-    "no batch normalisation": {"normalise": False},
+    "no batch normalisation": {"network": replace(NETWORK, normalise=False)},
     "label smoothing 0.1": {"label_smoothing": 0.1},
     "mixup 0.2": {"mixup": 0.2},
     "residual, rate 0.1": RESIDUAL,
-    "the same with squeeze-and-excitation": RESIDUAL | {"squeeze": True},
+    "the same with squeeze-and-excitation": RESIDUAL | {"network": replace(NETWORK, architecture="resnet")},
     "three times the epochs": {"epochs": 3},
     "FER+ votes as targets": {"votes": True},
     "averaged weights": {"ema": 0.99},
@@ -70,8 +71,7 @@ def measure(change: str, seed: int, splits: FaceSplits, epochs: int, bfloat16: b
     run = config.RUNS / "ablation" / f"{list(CHANGES).index(change)}_{seed}"
     shutil.rmtree(run, ignore_errors=True)
     start = time.monotonic()
-    targets = recipe.targets(splits.train, splits.classes)
-    model, history = training.train(splits, recipe, run, seed, False, bfloat16, lambda line: None, targets)
+    model, history = training.train(splits, recipe, run=run, seed=seed, bfloat16=bfloat16, progress=lambda line: None)
     images = training.as_input(splits.val.images)
     probs = model.predict(images, batch_size=256, verbose=0)
     both = probs + model.predict(images[:, :, ::-1], batch_size=256, verbose=0)

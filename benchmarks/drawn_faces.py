@@ -1,22 +1,24 @@
 """How hard the drawn faces are, and what each thing that the lessons teach does on them.
 
-    python benchmarks/drawn_faces.py [SEEDS]
+    python benchmarks/drawn_faces.py [--seeds 3] [--out FILE]
 
 Logistic regression, then a small CNN: plain, with augmentation, with class weights as well; then from drawn faces
 to those of another camera, with few labels. Three seeds each; writes ``results/course/drawn_faces.json``. About
 fifteen minutes of one core.
 """
 
-import sys
 import time
 import warnings
+from pathlib import Path
 
+import click
 import keras
 import numpy as np
+from _common import about, out_option
 from keras import layers
 from sklearn.exceptions import ConvergenceWarning
 
-from fernb import config, load_faces, runtime
+from fernb import config, load_faces
 from fernb.data.faceset import FaceSet
 from fernb.evaluation import apply_temperature, evaluate, expected_calibration_error, fit_temperature, wilson
 from fernb.files import write_json
@@ -120,8 +122,10 @@ def climb(seed: int, faces, shifted) -> dict[str, dict]:
     return found
 
 
-def main() -> None:
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+@click.command(help=__doc__)
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
+@out_option(config.RESULTS / "course" / "drawn_faces.json")
+def main(seeds: int, out: Path) -> None:
     start = time.process_time()
     faces, shifted = load_faces("synthetic"), load_faces("synthetic-shifted")
     n = len(faces.test)
@@ -133,15 +137,14 @@ def main() -> None:
         runs.append(climb(seed, faces, shifted))
         rows = {name: over_seeds(name, [run[name] for run in runs], n) for name in runs[0]}
         result = {
-            "command": f"python benchmarks/drawn_faces.py {seed + 1}",
+            **about(),
             "data": {splits.source: splits.digest for splits in (faces, shifted)},
             "synthetic": rungs + [rows[name] for name in (PLAIN, AUGMENTED)],
             "class weights": [rows[name] for name in (AUGMENTED, WEIGHTED)],
             f"shifted, {FEW} labelled faces": [rows[name] for name in rows if name not in (PLAIN, AUGMENTED, WEIGHTED)],
             "cpu_seconds": round(time.process_time() - start),
-            "hardware": f"{runtime.cores()} CPU cores, while other jobs were running",
         }
-        write_json(config.RESULTS / "course" / "drawn_faces.json", result)
+        write_json(out, result)
 
 
 if __name__ == "__main__":

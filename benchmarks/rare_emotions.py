@@ -20,8 +20,8 @@ from fernb.data.faceset import FaceSet
 from fernb.data.ferplus import ferplus_splits
 from fernb.evaluation import evaluate
 from fernb.networks.storage import load_model
-from fernb.targets import class_weights, vote_targets
 from fernb.training import as_input
+from fernb.training.targets import class_weights, vote_targets
 
 RARE = ("contempt", "disgust", "fear")
 SEEDS, EPOCHS = 3, 20

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-import fernb
 from fernb import config
 from fernb.app import doctor
 from fernb.app.cli import choices, main
 from fernb.app.cli.common import Command, Group
 from fernb.data import loading as data
-from fernb.data.faceset import FaceSet, make_splits
+from fernb.data.faceset import make_splits
+from fernb.data.synthetic import draw_faces
 from fernb.labels import EMOTIONS_8
 
 CLIP = str(config.SAMPLES / "emotions.mp4")
@@ -33,9 +33,7 @@ def run(*arguments: str):
 @pytest.fixture
 def few(monkeypatch):
     """Seven drawn faces of each emotion in each part."""
-    whole = fernb.load_faces("synthetic-easy")
-    parts = [FaceSet(part.images[:49], part.labels[:49]) for part in whole.parts().values()]
-    splits = make_splits(*parts, "a few drawn faces")
+    splits = make_splits(*(draw_faces(49, seed) for seed in range(3)), "a few drawn faces")
     monkeypatch.setattr(data, "load_faces", lambda source="auto", **_: splits)
     return splits
 

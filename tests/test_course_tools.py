@@ -99,14 +99,14 @@ def test_badges_replace_older_ones(tmp_path, monkeypatch):
     nbformat.write(lesson(), path)
     for repository in ("ada/old", "ada/fernb"):
         monkeypatch.setattr(sys, "argv", ["badges.py", repository, str(path)])
-        badges.main()
+        badges.main(standalone_mode=False)
     text = nbformat.read(path, as_version=4).cells[0].source
     assert text.startswith("# 99. Example") and "ada/old" not in text
     assert text.count("ada/fernb/HEAD?labpath=notebooks%2F99_example.ipynb") == 1
     assert text.count("github/ada/fernb/blob/main/notebooks/99_example.ipynb") == 1
     monkeypatch.setattr(sys, "argv", ["badges.py", "", str(path)])
     with pytest.raises(SystemExit, match="owner/name"):
-        badges.main()
+        badges.main(standalone_mode=False)
 
 
 def test_the_site_shows_every_page_and_runs_nothing():

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from pathlib import Path
 
 import keras
 import nbformat
@@ -35,7 +36,7 @@ def test_another_backbone_is_one_parameter_away(name, tmp_path, capsys):
     splits = make_splits(faces(20), faces(21), faces(22), "random")
     names = dict(keras=keras, layers=keras.layers, np=np, json=json, socket=socket, plots=plots, splits=splits)
     names |= dict(config=config, backbones=backbones, bottleneck=bottleneck, storage=storage)
-    names |= dict(BACKBONE=name, WEIGHTS=str(path), SIDE=96, DOWNLOAD=False)
+    names |= dict(Path=Path, BACKBONE=name, WEIGHTS=str(path), SIDE=96, DOWNLOAD=False)
     names |= {f"x_{part}": f.images[..., None].astype("float32") for part, f in splits.parts().items()}
     before = socket.getdefaulttimeout()
     try:

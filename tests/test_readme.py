@@ -65,7 +65,8 @@ def test_pre_commit_does_what_make_lint_does():
 
 
 def test_every_column_of_the_table_is_explained():
-    rows = re.findall(r"^\| (`[^|]+) \|", README, re.MULTILINE)
+    table = README.split("## The table of a video")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
     named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     assert named == [name for name in columns(EMOTIONS) if name in named]
     assert set(columns(EMOTIONS)) - set(named) == {*EMOTIONS[1:-1], *(f"smoothed_{name}" for name in EMOTIONS[1:-1])}

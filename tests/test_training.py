@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from fernb import training
-from fernb.augmentation import Augmentation
 from fernb.data.faceset import FaceSet, make_splits
 from fernb.errors import DataError, FernbError, ModelError
 from fernb.evaluation import apply_temperature
 from fernb.labels import EMOTIONS, EMOTIONS_8
-from fernb.networks.architectures import build_resnet, start_from
+from fernb.networks.architectures import HEAD, NetworkConfig, build_resnet, start_from
 from fernb.networks.recogniser import Recogniser
 from fernb.networks.saliency import grad_cam
-from fernb.targets import distillation_targets, label_targets, vote_targets
+from fernb.training.augmentation import Augmentation
+from fernb.training.targets import distillation_targets, label_targets, vote_targets
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,8 @@ def splits():
     )
 
 
-TINY = training.Recipe("tiny", widths=(4, 8), epochs=3, batch_size=16, dropout=0, learning_rate=0.05, warmup=1)
+SMALL = NetworkConfig("vgg", (4, 8), dropout=0)
+TINY = training.Recipe("tiny", network=SMALL, epochs=3, batch_size=16, learning_rate=0.05, warmup=1)
 
 
 def quiet(_line: str) -> None:
@@ -55,17 +56,19 @@ def test_cosine_rises_then_falls_to_almost_nothing():
 def test_batches_depend_on_seed_and_epoch_alone(splits):
     def batches(seed, epoch):
         recipe = replace(TINY, augmentation=Augmentation(), batch_size=20, mixup=0.3)
-        made = training.FaceBatches(splits.train, label_targets(splits.train, splits.classes), recipe, seed)
+        made = training.FaceBatches(
+            splits.train, {HEAD: label_targets(splits.train, splits.classes)}, recipe=recipe, seed=seed
+        )
         made.start(epoch)
         return [made[i] for i in range(len(made))]
 
     first, again, later = batches(1, 4), batches(1, 4), batches(1, 5)
     assert [len(batch[0]) for batch in first] == [20, 20, 20, 4]
     for batch, same in zip(first, again, strict=True):
-        for array, array2 in zip(batch, same, strict=True):
-            np.testing.assert_array_equal(array, array2)
+        np.testing.assert_array_equal(batch[0], same[0])
+        np.testing.assert_array_equal(batch[1][HEAD], same[1][HEAD])
     assert any((batch[0] != other[0]).any() for batch, other in zip(first, later, strict=True))
-    targets = np.concatenate([batch[1] for batch in first])
+    targets = np.concatenate([batch[1][HEAD] for batch in first])
     np.testing.assert_allclose(targets.sum(1), 1, rtol=1e-5)
     np.testing.assert_allclose(targets.sum(0)[:2], [32, 32], atol=6)
     assert ((targets > 0.01) & (targets < 0.99)).any()  # mixed
@@ -73,13 +76,15 @@ def test_batches_depend_on_seed_and_epoch_alone(splits):
 
 def test_rare_emotions_are_drawn_or_weighted_up(splits):
     rare = splits.train.take(np.concatenate([np.flatnonzero(splits.train.labels == 0), [1, 3]]))
-    targets = label_targets(rare, splits.classes)
-    drawn = training.FaceBatches(rare, targets, replace(TINY, balance="sampling"), 1)
+    targets = {HEAD: label_targets(rare, splits.classes)}
+    drawn = training.FaceBatches(rare, targets, recipe=replace(TINY, balance="sampling"), seed=1)
     assert 4 < (rare.labels[drawn.order] == 1).sum() < 20 and len(drawn.order) == len(rare)
-    weighted = training.FaceBatches(rare, targets, replace(TINY, balance="weights"), 1)
-    plain = training.FaceBatches(rare, targets, TINY, 1)
-    assert weighted.weights[rare.labels == 1].min() == pytest.approx(4 * weighted.weights[rare.labels == 0].max())
-    assert weighted.weights.mean() == pytest.approx(1) and (plain.weights == 1).all()
+    weighted = training.FaceBatches(rare, targets, recipe=replace(TINY, balance="weights"), seed=1)
+    plain = training.FaceBatches(rare, targets, recipe=TINY, seed=1)
+    assert weighted.weights[HEAD][rare.labels == 1].min() == pytest.approx(
+        4 * weighted.weights[HEAD][rare.labels == 0].max()
+    )
+    assert weighted.weights[HEAD].mean() == pytest.approx(1) and (plain.weights[HEAD] == 1).all()
 
 
 def test_augmentation_keeps_shape_and_can_be_nothing():
@@ -103,7 +108,7 @@ def test_a_bad_camera_spoils_some_faces():
 
 
 def test_a_start_lends_what_fits(splits, tmp_path):
-    first, _ = training.train(splits, TINY, tmp_path / "first", report=quiet)
+    first, _ = training.train(splits, TINY, run=tmp_path / "first", progress=quiet)
     eight = TINY.build(8)
     head = eight.get_layer("emotion").get_weights()[0]
     assert start_from(eight, first) == sum(bool(layer.weights) for layer in first.layers) - 1
@@ -112,7 +117,7 @@ def test_a_start_lends_what_fits(splits, tmp_path):
     )
     np.testing.assert_array_equal(eight.get_layer("emotion").get_weights()[0], head)  # other emotions, its own head
     still = replace(TINY, epochs=1, learning_rate=1e-9)
-    _, history = training.train(splits, still, tmp_path / "second", report=quiet, start=first)
+    _, history = training.train(splits, still, run=tmp_path / "second", progress=quiet, start=first)
     kept = first.evaluate(
         training.as_input(splits.val.images), label_targets(splits.val, splits.classes), verbose=0, return_dict=True
     )
@@ -123,13 +128,12 @@ def test_a_start_lends_what_fits(splits, tmp_path):
 
 def test_train_learns_publishes_and_explains(splits, tmp_path):
     lines = []
-    model, history = training.train(splits, TINY, tmp_path / "run", report=lines.append)
+    model, history = training.train(splits, TINY, run=tmp_path / "run", progress=lines.append)
     assert set(history) == {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
     assert len(lines) == len(history["loss"]) == 3 and "val_accuracy" in lines[0]
     assert list((tmp_path / "run" / "tensorboard").rglob("*tfevents*"))
-    path, sidecar = training.publish(
-        model, history, splits, TINY, tmp_path / "tiny.keras", {"command": "test", "seed": 1}
-    )
+    how = {"command": "test", "seed": 1}
+    path, sidecar = training.publish(model, splits, history=history, recipe=TINY, path=tmp_path / "tiny.keras", how=how)
     assert path.is_file() and path.with_suffix(".tflite").is_file()
     assert sidecar == json.loads(path.with_suffix(".json").read_text())
     answers = Recogniser(path).predict(splits.test.images)
@@ -141,43 +145,22 @@ def test_train_learns_publishes_and_explains(splits, tmp_path):
 
 
 def test_the_epoch_kept_is_the_best_on_val(splits, tmp_path):
-    model, history = training.train(splits, replace(TINY, schedule="plateau"), tmp_path, report=quiet)
+    model, history = training.train(splits, replace(TINY, schedule="plateau"), run=tmp_path, progress=quiet)
     probs = model.predict(training.as_input(splits.val.images), verbose=0)
     assert (probs.argmax(1) == splits.val.labels).mean() == pytest.approx(max(history["val_accuracy"]), abs=1e-6)
 
 
-class Killed(Exception):
-    pass
-
-
-def test_a_killed_run_goes_on(splits, tmp_path):
-    def die_after_two(line: str) -> None:
-        if line.startswith("epoch   3"):
-            raise Killed
-
-    recipe = replace(TINY, epochs=5)
-    with pytest.raises(Killed):
-        training.train(splits, recipe, tmp_path / "a", report=die_after_two)
-    before = training.read_history(tmp_path / "a" / "history.csv")
-    lines = []
-    _, history = training.train(splits, recipe, tmp_path / "a", resume=True, report=lines.append)
-    assert lines and not lines[0].startswith("epoch   1")
-    assert history["loss"][:2] == before["loss"][:2]
-    _, unbroken = training.train(splits, recipe, tmp_path / "b", report=quiet)
-    np.testing.assert_allclose(history["loss"][-1], unbroken["loss"][-1], rtol=0.05)
-
-
 def test_without_resume_an_old_run_is_forgotten(splits, tmp_path):
-    training.train(splits, replace(TINY, epochs=1), tmp_path, report=quiet)
-    _, history = training.train(splits, replace(TINY, epochs=1), tmp_path, report=quiet)
+    training.train(splits, replace(TINY, epochs=1), run=tmp_path, progress=quiet)
+    _, history = training.train(splits, replace(TINY, epochs=1), run=tmp_path, progress=quiet)
     assert len(history["loss"]) == 1
     assert training.read_history(tmp_path / "nothing.csv") == {}
 
 
 def test_a_finished_run_is_published_again_without_training(splits, tmp_path):
-    first, _ = training.train(splits, TINY, tmp_path, report=quiet)
+    first, _ = training.train(splits, TINY, run=tmp_path, progress=quiet)
     lines = []
-    second, history = training.train(splits, TINY, tmp_path, resume=True, report=lines.append)
+    second, history = training.train(splits, TINY, run=tmp_path, resume=True, progress=lines.append)
     assert not lines and len(history["loss"]) == 3
     for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -186,15 +169,16 @@ def test_a_finished_run_is_published_again_without_training(splits, tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"network": "resnet", "stochastic_depth": 0.2, "blocks": 2},
+        {"network": replace(SMALL, architecture="resnet", stochastic_depth=0.2, blocks=2)},
         {"ema": 0.9, "mixup": 0.2},
         {"focal": 2.0, "balance": "weights"},
-        {"network": "resnet", "squeeze": False, "normalise": False},
+        {"network": replace(SMALL, architecture="resnet", squeeze=False, normalise=False)},
+        {"network": replace(SMALL, architecture="early_pooling"), "sides": ((0, 32), (2, 40)), "schedule": "trapezoid"},
     ],
     ids=str,
 )
 def test_every_lever_trains_and_keeps_its_best_epoch(splits, tmp_path, changes):
-    model, history = training.train(splits, replace(TINY, **changes), tmp_path, report=quiet)
+    model, history = training.train(splits, replace(TINY, **changes), run=tmp_path, progress=quiet)
     probs = model.predict(training.as_input(splits.val.images), verbose=0)
     assert (probs.argmax(1) == splits.val.labels).mean() == pytest.approx(max(history["val_accuracy"]), abs=1e-6)
 
@@ -202,7 +186,7 @@ def test_every_lever_trains_and_keeps_its_best_epoch(splits, tmp_path, changes):
 def test_targets_from_a_teacher_stand_in_for_the_labels(splits, tmp_path):
     labels = label_targets(splits.train, splits.classes)
     upside_down = distillation_targets(labels, [labels[:, [1, 0, 2, 3, 4, 5, 6]]], share=1.0, temperature=1.0)
-    model, _ = training.train(splits, replace(TINY, epochs=6), tmp_path, report=quiet, targets=upside_down)
+    model, _ = training.train(splits, replace(TINY, epochs=6), run=tmp_path, progress=quiet, targets=upside_down)
     probs = model.predict(training.as_input(splits.train.images), verbose=0)
     assert (probs.argmax(1) == 1 - splits.train.labels).mean() > 0.9
 

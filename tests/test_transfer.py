@@ -289,12 +289,12 @@ def test_each_backbone_has_its_way_of_tuning(mobilenet):
 
 def test_the_committed_network_keeps_what_it_knows(tmp_path):
     """Weight decay has left it small weights: at ten times the rate its accuracy fell to half."""
-    splits = synthetic.drawn_splits(n_train=140, n_val=140, n_test=7)
+    splits = synthetic.drawn_splits(n_train=140, n_val=70, n_test=7)
     own = backbones.pretrained("own")
     train, val = (bottleneck.bottleneck_features(own, part) for part in (splits.train, splits.val))
     head = bottleneck.build_head(train.values.shape[1], 7)
     known = max(bottleneck.fit_head(head, train, val=val)["val_accuracy"])
-    recipe = finetuning.tuning(own, epochs=2)
+    recipe = finetuning.tuning(own, epochs=1)
     _, history, _ = finetuning.fine_tune(own, head, splits=splits, run=tmp_path, recipe=recipe, log=lambda line: None)
     assert known > 0.9 and min(history["val_accuracy"]) > known - 0.1
 

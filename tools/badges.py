@@ -6,9 +6,9 @@ Called again, it replaces the links. What differs on Binder and Colab stands in 
 """
 
 import re
-import sys
 from pathlib import Path
 
+import click
 import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,9 +25,10 @@ def badges(repository: str, path: str) -> str:
     )
 
 
-def main() -> None:
-    """Write the badges of the repository and notebooks named on the command line."""
-    repository, *notebooks = sys.argv[1:]
+@click.command(help=__doc__)
+@click.argument("repository")
+@click.argument("notebooks", nargs=-1)
+def main(repository: str, notebooks: tuple[str, ...]) -> None:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise SystemExit(f"name the repository as owner/name, not {repository!r}: make badges REPOSITORY=owner/name")
     for name in notebooks:

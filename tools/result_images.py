@@ -10,6 +10,7 @@ import base64
 import io
 from pathlib import Path
 
+import click
 import nbformat
 from PIL import Image
 
@@ -35,8 +36,8 @@ def _png(data: bytes) -> bytes:
     return png.getvalue()
 
 
+@click.command(help=__doc__)
 def main() -> None:
-    """Write the pictures of all lessons that have one."""
     (LESSONS / "images").mkdir(exist_ok=True)
     for path in sorted(LESSONS.glob("[0-9]*.ipynb")):
         if picture := result_image(nbformat.read(path, as_version=4)):

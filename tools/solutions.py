@@ -11,12 +11,12 @@ A trial runs a lesson once, as its reader gets it. After each check, which must 
 the solution and the check again, which must say *right*.
 """
 
-import argparse
 import copy
 import re
 import sys
 from pathlib import Path
 
+import click
 import nbformat
 from nbformat.v4 import new_output
 
@@ -84,18 +84,16 @@ def _expecting(check: nbformat.NotebookNode, line: str) -> nbformat.NotebookNode
     )
 
 
-def main() -> None:
-    """Write the solution notebooks, or trials of the lessons named."""
-    parser = argparse.ArgumentParser(description="make solution notebooks, or trials of lessons")
-    parser.add_argument("--trial", type=Path, metavar="OUT", help="write trials of the lessons into this folder")
-    parser.add_argument("lessons", type=Path, nargs="*", help="lessons (all with solutions, unless named)")
-    args = parser.parse_args()
-    out = args.trial or LESSONS / "solutions"
+@click.command(help=__doc__)
+@click.option("--trial", "folder", type=click.Path(path_type=Path), help="Write trials of the lessons there.")
+@click.argument("lessons", type=click.Path(path_type=Path), nargs=-1)
+def main(folder: Path | None, lessons: tuple[Path, ...]) -> None:
+    out = folder or LESSONS / "solutions"
     out.mkdir(parents=True, exist_ok=True)
-    for path in args.lessons or sorted(LESSONS.glob("[0-9]*.ipynb")):
+    for path in lessons or sorted(LESSONS.glob("[0-9]*.ipynb")):
         solutions = solutions_of(path)
-        if args.trial or solutions:
-            make = trial if args.trial else solve
+        if folder or solutions:
+            make = trial if folder else solve
             nbformat.write(make(nbformat.read(path, as_version=4), solutions), out / path.name)
             print(f"{out / path.name}: {len(solutions)} solutions", file=sys.stderr)
 

@@ -79,7 +79,7 @@ def best_rate(answer: float, descend: Callable) -> str | None:
     """The learning rate that ends lowest after 50 steps, by the lesson's own ``descend``."""
     with np.errstate(all="ignore"):
         losses = {rate: np.nan_to_num(descend(rate, 51)[-1], nan=np.inf) for rate in (0.01, 0.1, 1, 10, 100)}
-    best = min(losses, key=losses.get)
+    best = min(losses, key=lambda rate: losses[rate])
     if answer not in losses:
         return "give the learning rate itself: 0.01, 0.1, 1, 10 or 100"
     why = "it goes down, but too slowly" if answer < best else "the steps are too large"

@@ -7,6 +7,7 @@ This module chooses the source and keeps the cache; the readers of the layouts a
 import contextlib
 import functools
 import hashlib
+import inspect
 import math
 import os
 import zipfile
@@ -71,7 +72,7 @@ def _drawn(name: str) -> FaceSplits:
         "synthetic-shifted": lambda: worlds.world_splits(worlds.NIGHT),
         "synthetic-easy": synthetic.drawn_splits,
     }[name]
-    code = b"".join(Path(module.__file__).read_bytes() for module in (rendering, synthetic, worlds))
+    code = "".join(inspect.getsource(module) for module in (rendering, synthetic, worlds)).encode()
     kept = config.WORKSPACE / "data" / f"{name}-{hashlib.sha256(code).hexdigest()[:12]}.npz"
     splits = None
     if kept.is_file():

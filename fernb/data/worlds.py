@@ -109,7 +109,7 @@ def placed(world: World, rng: np.random.Generator) -> Pose:
 def cover(picture: np.ndarray, rng: np.random.Generator) -> None:
     """Put a hand, a scarf or hair, a soft ellipse of one brightness, over a part of ``picture`` (0..1)."""
     side = picture.shape[0]
-    mask = np.zeros(picture.shape, np.float32)
+    mask: np.ndarray = np.zeros(picture.shape, np.float32)
     centre = rng.uniform(0.15, 0.9, 2) * side
     axes = rng.uniform(0.08, 0.28, 2) * side
     cv2.ellipse(mask, (centre, 2 * axes, rng.uniform(0, 180)), 1.0, -1, cv2.LINE_AA)

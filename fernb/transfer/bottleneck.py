@@ -16,11 +16,11 @@ import keras
 import numpy as np
 from keras import layers
 
-from fernb.augmentation import Augmentation
 from fernb.config import SEED
 from fernb.data.faceset import FaceSet
 from fernb.files import atomic_write
 from fernb.networks.backbones import Backbone
+from fernb.training.augmentation import Augmentation
 
 GRID = 3
 """Features keep so much of *where*: averages over 3 × 3 fields of the feature layer's maps."""

@@ -199,11 +199,11 @@ class _Bench:
             how = how | describe(self.backbone, self.plan) | {"minutes": round(seconds / 60, 1)}
             path, _ = publish(
                 model,
-                history,
                 self.splits,
-                replace(recipe, network=replace(recipe.network, start=None)),
-                out / f"{NAME}.keras",
-                how,
+                history=history,
+                recipe=replace(recipe, network=replace(recipe.network, start=None)),
+                path=out / f"{NAME}.keras",
+                how=how,
             )
             write_architecture(to_standard_layers(model), path)
         return row

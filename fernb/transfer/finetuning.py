@@ -8,7 +8,6 @@ from typing import Any
 import keras
 from keras import layers
 
-from fernb.augmentation import Augmentation
 from fernb.config import SEED
 from fernb.data.faceset import FaceSplits
 from fernb.files import atomic_write
@@ -16,6 +15,7 @@ from fernb.networks.architectures import FusedBatchNormalization
 from fernb.networks.backbones import OWN, Backbone
 from fernb.networks.storage import load_model
 from fernb.training import Recipe, train
+from fernb.training.augmentation import Augmentation
 from fernb.transfer.bottleneck import GENTLE, attach
 
 FIRST_TUNED = {"MobileNet": "conv_dw_3", "VGG16": "block4_conv1", "ResNet50": "conv4_block1_1_conv"}
@@ -131,5 +131,5 @@ def fine_tune(
         with atomic_write(start) as temporary:
             attach(backbone, head).save(temporary)
     recipe = replace(recipe, network=replace(recipe.network, start=start))
-    model, history = train(splits, recipe, run, seed, resume, report=log)
+    model, history = train(splits, recipe, run=run, seed=seed, resume=resume, progress=log)
     return model, history, recipe

@@ -20,6 +20,7 @@ from fernb.app.cli.common import PATH, command, command_line, short
 @click.option("--bfloat16", is_flag=True, help="Twice as fast on processors with AVX512-BF16 or AMX.")
 @click.option("--teacher", "teachers", type=PATH, multiple=True, help="Learn from this network's answers too.")
 @click.option("--start", type=PATH, default=None, help="Begin with the weights of this .keras network.")
+@click.option("--save-votes", type=PATH, default=None, help="The file for a second head, of FER+'s eight emotions.")
 def train(
     recipe: str,
     source: str,
@@ -31,16 +32,18 @@ def train(
     bfloat16: bool,
     teachers: tuple[Path, ...],
     start: Path | None,
+    save_votes: Path | None,
 ) -> None:
     """Train a network; the epoch is chosen on the validation part."""
     from fernb.data.ferplus import ferplus_splits
     from fernb.data.loading import load_faces
+    from fernb.networks.architectures import VOTES_HEAD
     from fernb.networks.recogniser import Recogniser
     from fernb.networks.storage import load_model
-    from fernb.targets import distillation_targets
     from fernb.training import publish
     from fernb.training import recipe as named
     from fernb.training import train as fit
+    from fernb.training.targets import distillation_targets
 
     chosen = named(recipe, **({"epochs": epochs} if epochs else {}))
     taught = [Recogniser(path) for path in teachers]  # a wrong path is told before hours of work
@@ -52,9 +55,26 @@ def train(
     if taught:
         targets = distillation_targets(targets, [teacher.predict(splits.train.images) for teacher in taught])
     out = out or config.RUNS / recipe
-    model, history = fit(splits, chosen, out, seed, resume, bfloat16, click.echo, targets, begun)
+    model, history = fit(
+        splits,
+        chosen,
+        run=out,
+        seed=seed,
+        resume=resume,
+        bfloat16=bfloat16,
+        progress=click.echo,
+        targets=targets,
+        start=begun,
+    )
     how = {"command": command_line(), "recipe": recipe, "seed": seed, "bfloat16": bfloat16}
-    path, sidecar = publish(model, history, splits, chosen, save or out / f"{recipe}.keras", how)
+    common = {"history": history, "recipe": chosen, "how": how}
+    _say(*publish(model, splits, path=save or out / f"{recipe}.keras", **common))
+    if chosen.votes_head:
+        path = save_votes or out / f"{recipe}_votes.keras"
+        _say(*publish(model, ferplus_splits(splits), path=path, head=VOTES_HEAD, **common))
+
+
+def _say(path: Path, sidecar: dict) -> None:
     for part in ("val", "test", "test_flip"):
         figures = sidecar["metrics"][part]
         click.echo(f"{part}: {figures['accuracy']:.2%} of {figures['n']:,} faces")

@@ -10,7 +10,7 @@ import numpy as np
 from fernb.data.faceset import FaceSet
 from fernb.errors import DataError
 from fernb.evaluation import apply_temperature
-from fernb.labels import VOTE_COLUMNS
+from fernb.labels import EMOTIONS_8, VOTE_COLUMNS
 
 
 def label_targets(faces: FaceSet, classes: Sequence[str]) -> np.ndarray:
@@ -30,6 +30,11 @@ def vote_targets(faces: FaceSet, classes: Sequence[str]) -> np.ndarray:
     votes = faces.votes[:, [VOTE_COLUMNS.index(name) for name in classes]].astype(np.float32)
     totals = votes.sum(1, keepdims=True)
     return np.where(totals > 0, votes / np.maximum(totals, 1), label_targets(faces, classes))
+
+
+def has_votes(faces: FaceSet) -> np.ndarray:
+    """Return bool ``(n,)``: which faces some tagger of FER+ gave an emotion."""
+    return faces.votes[:, : len(EMOTIONS_8)].sum(1) > 0
 
 
 def distillation_targets(

@@ -1,0 +1,20 @@
+"""Training: recipes, augmented batches, one resumable loop, publishing. Taught in notebook 03."""
+
+from fernb.training.augmentation import Augmentation
+from fernb.training.batches import FaceBatches, as_input
+from fernb.training.loop import read_history, train
+from fernb.training.publish import hardware, publish
+from fernb.training.recipes import RECIPES, Recipe, recipe
+
+__all__ = [
+    "RECIPES",
+    "Augmentation",
+    "FaceBatches",
+    "Recipe",
+    "as_input",
+    "hardware",
+    "publish",
+    "read_history",
+    "recipe",
+    "train",
+]

@@ -1,0 +1,64 @@
+"""A trained network becomes files with everything needed to judge and repeat it."""
+
+import platform
+from dataclasses import asdict
+from pathlib import Path
+
+import keras
+
+from fernb.config import SEED
+from fernb.data.faceset import FaceSplits
+from fernb.evaluation import evaluate_network, fit_temperature
+from fernb.networks.architectures import HEAD, one_head, to_standard_layers
+from fernb.networks.recogniser import Recogniser
+from fernb.networks.sidecar import write_sidecar
+from fernb.networks.storage import calibrated, save_model
+from fernb.runtime import cores
+from fernb.training.batches import as_input
+from fernb.training.recipes import Recipe
+
+EXAMPLES = 500
+"""Training faces by which the 8-bit copy of a network learns the range of its activations."""
+
+
+def publish(
+    model: keras.Model,
+    splits: FaceSplits,
+    *,
+    history: dict[str, list[float]],
+    recipe: Recipe,
+    path: Path,
+    how: dict,
+    head: str = HEAD,
+) -> tuple[Path, dict]:
+    """Save a trained network with everything needed to judge and repeat it; return its path and side-car.
+
+    Of a network with two answers ``head`` says which one; ``splits`` have that one's emotions.
+    The network is calibrated first: its logits are divided by the ``temperature`` that fits val.
+    The side-car holds the labels, that temperature, ``how`` it was made (command, seed), the
+    recipe, the data's digest, the hardware, the history and the figures on val and test of the
+    saved LiteRT copy.
+    """
+    model = one_head(model, head) if isinstance(model.output, dict) else to_standard_layers(model)
+    val = model.predict(as_input(splits.val.images), batch_size=256, verbose=0)
+    temperature = fit_temperature(val, splits.val.labels)
+    sidecar = {
+        "labels": list(splits.classes),
+        "temperature": temperature,
+        "made": how | {"epochs_run": len(history["loss"]), "hardware": hardware()},
+        "recipe": asdict(recipe),
+        "data": {"source": splits.source, "digest": splits.digest},
+        "protocol": "trained on train, epoch chosen by accuracy on val, test looked at once; one forward pass a face, "
+        "test_flip averages each face and its mirror image",
+        "history": {name: [round(value, 5) for value in values] for name, values in history.items()},
+    }
+    path = save_model(calibrated(model, temperature), path, sidecar, splits.train.sample(EXAMPLES, SEED).images)
+    recogniser = Recogniser(path.with_suffix(".tflite"))
+    sidecar = recogniser.sidecar | {"metrics": evaluate_network(recogniser, splits)}
+    write_sidecar(path, sidecar)
+    return path, sidecar
+
+
+def hardware() -> str:
+    """Return the backend, the cores and the processor, as side-cars state them."""
+    return f"{keras.backend.backend()} on {cores()} CPU cores, {platform.machine()}"

@@ -1,0 +1,226 @@
+"""Recipes: everything that decides a training run apart from data and seed. Taught in notebook 03."""
+
+import math
+from dataclasses import dataclass, field, replace
+
+import keras
+import numpy as np
+
+from fernb.data.faceset import FaceSet
+from fernb.errors import FernbError
+from fernb.networks.architectures import FusedBatchNormalization, NetworkConfig, build_network
+from fernb.training.augmentation import Augmentation
+from fernb.training.targets import label_targets, vote_targets
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training run, apart from data and seed.
+
+    The network: ``network``.
+
+    The task: ``ferplus`` is None for FER2013's seven labels, or a subset of
+    :func:`fernb.data.ferplus.ferplus` for eight; ``votes`` trains towards FER+'s votes instead of
+    labels. ``votes_head`` is the weight of a second loss: the votes as an auxiliary task for a
+    second head of the same network (Caruana 1997), which costs nothing an image. ``balance``
+    helps rare emotions by ``weights`` in the loss or by ``sampling``; ``focal`` is the gamma of
+    the focal loss (Lin et al. 2017), 0 for cross-entropy.
+
+    The way: ``schedule`` is ``cosine`` (linear warm-up over ``warmup`` epochs, then half a
+    cosine down to zero; Loshchilov & Hutter 2017), ``trapezoid`` (warm-up, a constant rate, and
+    over the last share ``decay`` of the epochs a straight line to zero; Hägele et al. 2024, so
+    that a run can be made longer afterwards) or ``plateau`` (the rate falls to a third when
+    ``val_loss`` has not fallen for three epochs). ``sides`` holds pairs (epoch, side): from that
+    epoch on images are so many pixels wide, and 48 while the rate decays. ``mixup`` is the
+    alpha of mixup (Zhang et al. 2018) and ``ema`` the momentum of the averaged weights that are
+    judged and kept (Polyak & Juditsky 1992); 0 turns them off. With ``alternate_flips`` each
+    face is mirrored in every other epoch instead of by chance; ``late_bad_camera`` is the
+    augmentation's ``bad_camera`` while the rate decays. Training stops after ``patience``
+    epochs in which ``val_accuracy`` did not rise.
+    """
+
+    about: str
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    ferplus: str | None = None
+    votes: bool = False
+    votes_head: float = 0
+    balance: str | None = None
+    focal: float = 0
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
+    alternate_flips: bool = False
+    late_bad_camera: float = 0
+    mixup: float = 0
+    ema: float = 0
+    epochs: int = 40
+    batch_size: int = 128
+    learning_rate: float = 0.1
+    schedule: str = "cosine"
+    warmup: int = 2
+    decay: float = 0.25
+    sides: tuple[tuple[int, int], ...] = ()
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    patience: int = 15
+
+    def build(self, classes: int) -> keras.Model:
+        """Build the network of this recipe for ``classes`` emotions."""
+        return build_network(self.network, classes, norm=FusedBatchNormalization)
+
+    def rate(self, epoch: float) -> float:
+        """Return the learning rate after ``epoch`` epochs, fractions included, under ``cosine`` or ``trapezoid``."""
+        if epoch < self.warmup:
+            return self.learning_rate * (epoch + 1) / (self.warmup + 1)
+        if self.schedule == "trapezoid":
+            return self.learning_rate * min(1, (self.epochs - epoch) / (self.epochs - self.decay_start))
+        done = (epoch - self.warmup) / max(1, self.epochs - self.warmup)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+    @property
+    def decay_start(self) -> int:
+        """The epoch (0-based) in which a trapezoid begins to fall; ``epochs`` under other schedules."""
+        return round(self.epochs * (1 - self.decay)) if self.schedule == "trapezoid" else self.epochs
+
+    def decays(self, epoch: int) -> bool:
+        """Say whether a trapezoid falls in ``epoch``."""
+        return epoch >= self.decay_start
+
+    def side(self, epoch: int) -> int:
+        """Return how wide training images are in ``epoch``, in pixels."""
+        return (
+            48 if self.decays(epoch) else max([(0, 48), *self.sides], key=lambda pair: (pair[0] <= epoch, pair[0]))[1]
+        )
+
+    def targets(self, faces: FaceSet, classes: tuple[str, ...]) -> np.ndarray:
+        """Return what the network is trained towards, float32 ``(n, k)``."""
+        return vote_targets(faces, classes) if self.votes else label_targets(faces, classes)
+
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """Return a fresh SGD with Nesterov momentum; biases and normalisation are free of weight decay.
+
+        Keras's weight decay is decoupled: it takes ``rate · weight_decay`` of a weight at each
+        step, a tenth of what PyTorch's same number takes at momentum 0.9.
+        """
+        optimizer = keras.optimizers.SGD(
+            self.learning_rate, momentum=0.9, nesterov=True, weight_decay=self.weight_decay or None
+        )
+        if self.weight_decay:
+            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        return optimizer
+
+
+_PLAIN = Recipe(
+    "No augmentation, dropout or normalisation: the net that notebook 03 watches overfit.",
+    network=NetworkConfig("vgg", (16, 32, 64), dropout=0, normalise=False),
+    augmentation=None,
+    epochs=40,
+    batch_size=32,
+    learning_rate=0.02,
+    schedule="plateau",
+    weight_decay=0,
+    label_smoothing=0,
+)
+_RESNET = Recipe(
+    "Residual with squeeze-and-excitation, 1.3 million parameters: the best that two CPU cores train in hours.",
+    network=NetworkConfig("resnet", dropout=0.2),
+    augmentation=Augmentation(rotation=12, scale=0.12, shift=0.1, erase=0.2),
+    epochs=60,
+    weight_decay=1e-3,
+    patience=60,
+)
+
+_RESTART = replace(
+    _RESNET,
+    about="The residual network trained on, against overfitting: stronger augmentation, bad cameras, weight decay.",
+    augmentation=Augmentation(bad_camera=0.25),
+    epochs=45,
+    learning_rate=0.05,
+    warmup=1,
+    weight_decay=1e-2,
+    label_smoothing=0,
+)
+
+RECIPES = {
+    "plain": _PLAIN,
+    "lesson": Recipe(
+        "Half the width, gentle augmentation and a short cosine: minutes on a laptop.",
+        network=NetworkConfig("vgg", (16, 32, 64, 128), dropout=0.2),
+        augmentation=Augmentation(rotation=10, scale=0.1, shift=0.08, erase=0),
+        epochs=18,
+        batch_size=64,
+        learning_rate=0.03,
+    ),
+    "vgg": Recipe(
+        "VGG style, 1.8 million parameters, about an hour on two CPU cores.",
+        network=NetworkConfig("vgg", dropout=0.3),
+        augmentation=Augmentation(rotation=12, scale=0.12, shift=0.08, erase=0.2),
+        epochs=36,
+        learning_rate=0.05,
+    ),
+    "resnet": _RESNET,
+    "wide": replace(
+        _RESNET,
+        about="Twice as wide, two blocks a stage, 300 epochs with mixup and averaged weights: for a GPU.",
+        network=NetworkConfig("resnet", (64, 128, 256, 512), blocks=2, stochastic_depth=0.1, dropout=0.3),
+        augmentation=Augmentation(),
+        mixup=0.2,
+        ema=0.999,
+        epochs=300,
+        warmup=5,
+        patience=300,
+    ),
+    "long": Recipe(
+        "Early pooling, FER+'s votes as a second task, small images first: hours or days of two CPU cores.",
+        network=NetworkConfig("early_pooling", (32, 64, 160, 320), dropout=0.3),
+        votes_head=1,
+        augmentation=Augmentation(rotation=10, scale=0.2, shift=0.1),
+        alternate_flips=True,
+        late_bad_camera=0.15,
+        ema=0.999,
+        epochs=300,
+        schedule="trapezoid",
+        sides=((0, 32), (40, 40)),
+        weight_decay=4e-3,
+        label_smoothing=0,
+        patience=300,
+    ),
+    "restart": _RESTART,
+    "two_tasks": replace(
+        _RESTART,
+        about="The residual network trained on: FER+'s votes as a second task, averaged weights, weaker brakes.",
+        votes_head=1,
+        augmentation=Augmentation(rotation=12, shift=0.1, bad_camera=0.15),
+        alternate_flips=True,
+        ema=0.995,
+        epochs=6,
+        learning_rate=0.003,
+        warmup=0,
+        schedule="trapezoid",
+        decay=1,
+        weight_decay=2e-3,
+    ),
+    "student": replace(
+        _RESTART,
+        about="Half as wide, 0.3 million parameters, for small machines: learns from a larger network, its --teacher.",
+        network=NetworkConfig("resnet", (16, 32, 64, 128), dropout=0.2),
+        learning_rate=0.1,
+        warmup=2,
+    ),
+    "ferplus": replace(
+        _RESTART,
+        about="Eight emotions of FER+, towards the distribution of the votes; begins with a network for FER2013.",
+        ferplus="plurality",
+        votes=True,
+        epochs=20,
+        learning_rate=0.03,
+    ),
+}
+
+
+def recipe(name: str, **changes) -> Recipe:
+    """Return the recipe ``name``, with fields replaced by ``changes``.
+
+    Raises :class:`~fernb.errors.FernbError` for an unknown name.
+    """
+    if name not in RECIPES:
+        raise FernbError(f"there is no recipe {name!r}; there are {', '.join(RECIPES)}.")
+    return replace(RECIPES[name], **changes)
