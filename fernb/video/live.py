@@ -32,8 +32,7 @@ def watch(
     into ``table``, a CSV, row by row, and into ``film``, an annotated MP4; ``plot`` draws the
     table's timelines at the end and needs it. Times are the wall clock for a camera and the
     stream's own for a file. Where several people are in view each has a line with a number;
-    seconds without a face say so; who is unsure is told with the best guess. A newcomer is told
-    after some tenths of a second, when it is sure that there is somebody.
+    who is unsure is told with the best guess, a newcomer after some tenths of a second.
 
     Raises :class:`~fernb.errors.VideoError` where the source cannot be read, and
     :class:`~fernb.errors.FernbError` where ``table``, ``film`` or ``plot`` is the source itself.
