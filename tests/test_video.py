@@ -111,6 +111,15 @@ def test_annotation_leaves_the_frame_as_it_is_and_copes_with_borders(box):
     np.testing.assert_array_equal(annotate(COLLINS, [], LABELS), COLLINS)
 
 
+@pytest.mark.parametrize("box", [(0, 0, 60), (600, 0, 80), (610, 300, 60), (-30, 330, 90), (0, 0, 640)])
+def test_a_name_is_wholly_inside_the_frame(box):
+    """At the edges names were cut off."""
+    rgb, face = np.full((360, 640, 3), 200, np.uint8), reading(*box).face
+    x, y, w, h = annotate_module._label(rgb, "1: surprise 100%", face, face.y - 2, (230, 159, 0))
+    assert x >= 0 and y >= 0 and x + w <= 640 and y + h <= 360
+    assert (rgb[y : y + h, x : x + w] != 200).any(2).all()
+
+
 def test_bars_cover_nobody(monkeypatch):
     rgb = np.full((360, 640, 3), 200, np.uint8)
     drawn = []

@@ -9,7 +9,6 @@ from fernb.errors import VideoError
 from fernb.labels import COLOURS
 from fernb.video.reading import UNSURE, Reading
 from fernb.vision.detection import Detection
-from fernb.vision.images import put_text
 
 Rect = tuple[int, int, int, int]  # x, y, w, h
 UNSURE_COLOUR = (160, 160, 160)
@@ -26,26 +25,46 @@ def scaled(readings: list[Reading], zoom: float) -> list[Reading]:
 
 
 def annotate(rgb: np.ndarray, readings: list[Reading], labels: tuple[str, ...]) -> np.ndarray:
-    """Return a copy of a frame with each person's box, number, emotion, and bars where they cover nobody."""
+    """Return a copy of a frame with each person's box, number, emotion, and bars where they cover nobody.
+
+    Names stand on a ground of their own inside the frame, above the box or below it.
+    """
     out = rgb.copy()
+    taken: list[Rect] = [reading.face.box for reading in readings]
     for reading in readings:
         face, (emotion, confidence) = reading.face, reading.shown(labels)
         colour = UNSURE_COLOUR if emotion == UNSURE else _rgb(COLOURS[emotion])
         cv2.rectangle(out, (face.x, face.y), (face.x + face.w, face.y + face.h), colour, 2)
         for x, y, w, h in face.eyes or ():
             cv2.rectangle(out, (x, y), (x + w, y + h), (0, 208, 255), 1)
-        text = f"{reading.track}: {emotion} {confidence:.0%}"
-        put_text(out, text, (face.x, max(face.y - 8, 20)), scale=0.8)
+        texts = [f"{reading.track}: {emotion} {confidence:.0%}"]
         if reading.fatigue is not None and reading.fatigue.alarm:
-            put_text(out, "eyes closed: tired?", (face.x, min(face.y + face.h + 28, out.shape[0] - 6)), scale=0.8)
-    taken: list[Rect] = [reading.face.box for reading in readings]
-    taken += [(reading.face.x, reading.face.y - 32, 240, 32) for reading in readings]  # the names
+            texts.append("eyes closed: tired?")
+        above = face.y - 2
+        for text in texts:
+            place = _label(out, text, face, above, colour)
+            taken.append(place)
+            above = place[1] - 2
     for reading in readings:
         place = _place_bars(reading.face, len(labels), out.shape, taken)
         if place:
             taken.append(place)
             _bars(out, *place[:2], reading, labels)
     return out
+
+
+def _label(out: np.ndarray, text: str, face: Detection, bottom: int, colour: tuple[int, int, int]) -> Rect:
+    """Write ``text`` on a ground of ``colour`` that ends at ``bottom``, wholly inside the frame; return its place."""
+    (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.6, 1)
+    w, h = width + 8, height + base + 4
+    x = int(np.clip(face.x, 0, max(0, out.shape[1] - w)))
+    y = bottom - h if bottom >= h else min(face.y + face.h + 2, out.shape[0] - h)
+    y = max(0, y)
+    cv2.rectangle(out, (x, y), (x + w, y + h), colour, -1)
+    dark = np.dot(colour, (0.299, 0.587, 0.114)) > 140  # text that can be read on any emotion's colour
+    ink = (0, 0, 0) if dark else (255, 255, 255)
+    cv2.putText(out, text, (x + 4, y + height + 2), cv2.FONT_HERSHEY_SIMPLEX, 0.6, ink, 1, cv2.LINE_AA)
+    return x, y, w, h
 
 
 PANEL_WIDTH, PANEL_STEP = 168, 20  # pixels of the bars, and of one row of them

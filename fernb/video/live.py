@@ -32,15 +32,12 @@ def watch(
     into ``table``, a CSV, row by row, and into ``film``, an annotated MP4; ``plot`` draws the
     table's timelines at the end and needs it. Times are the wall clock for a camera and the
     stream's own for a file. Where several people are in view each has a line with a number;
-    seconds without a face say so; who is unsure is told with the best guess. A newcomer is told
-    after some tenths of a second, when it is sure that there is somebody.
+    who is unsure is told with the best guess, a newcomer after some tenths of a second.
 
     Raises :class:`~fernb.errors.VideoError` where the source cannot be read, and
     :class:`~fernb.errors.FernbError` where ``table``, ``film`` or ``plot`` is the source itself.
     """
-    for path in (table, film, plot):
-        if path is not None and not isinstance(source, int) and path.resolve() == Path(source).resolve():
-            raise FernbError(f"{path} is the video itself; choose another name.")
+    _refuse_the_source(source, table, film, plot)
     log("Reading video stream ...")
     labels = reader.recogniser.labels
     with ExitStack() as open_files, suppress(KeyboardInterrupt):
@@ -64,6 +61,12 @@ def watch(
         log("\n".join(summary(table)))
         if plot:
             write_timelines(table, plot, labels)
+
+
+def _refuse_the_source(source: Path | int, *outputs: Path | None) -> None:
+    for path in outputs:
+        if path is not None and not isinstance(source, int) and path.resolve() == Path(source).resolve():
+            raise FernbError(f"{path} is the video itself; choose another name.")
 
 
 def _until(stream: Iterator[Frame], seconds: float | None) -> Iterator[Frame]:
