@@ -144,6 +144,14 @@ def test_train_learns_publishes_and_explains(splits, tmp_path):
     assert heat.shape == (3, 48, 48) and heat.dtype == np.float32 and 0 <= heat.min() <= heat.max() <= 1
 
 
+def test_the_history_tells_of_the_whole_epoch_and_not_of_its_last_batch(splits, tmp_path):
+    network = replace(SMALL, normalise=False)  # normalisation would see other batches than predict does
+    still = replace(TINY, network=network, augmentation=None, epochs=1, batch_size=40, learning_rate=1e-12)
+    model, history = training.train(splits, still, run=tmp_path, progress=quiet)
+    probs = model.predict(training.as_input(splits.train.images), verbose=0)
+    assert history["accuracy"][0] == pytest.approx((probs.argmax(1) == splits.train.labels).mean())
+
+
 def test_the_epoch_kept_is_the_best_on_val(splits, tmp_path):
     model, history = training.train(splits, replace(TINY, schedule="plateau"), run=tmp_path, progress=quiet)
     probs = model.predict(training.as_input(splits.val.images), verbose=0)

@@ -113,17 +113,20 @@ def _one_epoch(model: keras.Model, batches: FaceBatches, state: State, val: Face
         model.make_train_function(force=True)
         model.make_predict_function(force=True)
     batches.start(epoch)
-    model.reset_metrics()
+    totals = {"loss": 0.0, "accuracy": 0.0}
     single = not isinstance(model.output, dict)
     for index in range(len(batches)):
         _set_rate(model, state, recipe, epoch + index / len(batches))
         inputs, targets, weights = batches[index]
         wanted, importance = (targets[HEAD], weights[HEAD]) if single else (targets, weights)
+        model.reset_metrics()
         logs = model.train_on_batch(inputs, wanted, sample_weight=importance, return_dict=True)
+        totals["loss"] += float(logs["loss"]) * len(inputs)
+        totals["accuracy"] += float(logs["accuracy" if single else f"{HEAD}_accuracy"]) * len(inputs)
         step = epoch * len(batches) + index + 1
         if recipe.ema and step % AVERAGE_EVERY == 0:
             _average(state.average, model.get_weights(), recipe.ema**AVERAGE_EVERY, step // AVERAGE_EVERY)
-    figures = {"loss": logs["loss"], "accuracy": logs["accuracy" if single else f"{HEAD}_accuracy"]}
+    figures = {name: total / len(batches.faces) for name, total in totals.items()}
     trained = model.get_weights()
     if recipe.ema:
         model.set_weights(state.average)
