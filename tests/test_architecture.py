@@ -17,7 +17,6 @@ FLOORS = (
     ("app",),
 )
 FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
-MOVING = {"augmentation": "training", "targets": "training"}  # until they stand in their room
 KERAS_ROOMS = {"networks", "training", "transfer", "attacks", "style"}
 
 PACKAGE = config.ROOT / "fernb"
@@ -26,8 +25,7 @@ SCRIPTS = sorted(path for folder in ("benchmarks", "tools") for path in (config.
 
 
 def room_of(path: Path) -> str:
-    name = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    return MOVING.get(name, name)
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def imports(path: Path) -> list[tuple[str, str | None]]:
@@ -44,7 +42,7 @@ def imports(path: Path) -> list[tuple[str, str | None]]:
 
 def rooms_used(path: Path) -> set[str]:
     names = [f"{module}.{name}".split(".")[1] for module, name in imports(path) if module.split(".")[0] == "fernb"]
-    return {MOVING.get(name, name) for name in names} - {"__version__"}
+    return set(names) - {"__version__"}
 
 
 def test_every_room_has_its_floor():

@@ -62,7 +62,8 @@ def clip(out: Path, recogniser: Recogniser, say: Callable[[str], None]) -> list[
     middles: dict[str, np.ndarray] = {}
     rate = min(1 / EVERY, video_info(source).fps)
     with Table(paths[0], recogniser.labels) as table, VideoWriter(paths[1], rate) as video:
-        for frame, readings in FaceReader(recogniser).read(frames(source, EVERY)):
+        for frame, found in FaceReader(recogniser).read(frames(source, EVERY)):
+            readings = found or []
             table.add(frame, readings)
             picture = annotate(frame.rgb, readings, recogniser.labels)
             video.add(picture)

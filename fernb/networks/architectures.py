@@ -178,7 +178,7 @@ def _residual(
     return layers.Activation("relu", name=f"{name}_relu")(x)
 
 
-def _squeeze_and_excite(x, width: int, name: str):
+def _squeeze_and_excite(x: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
     weights = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
     weights = layers.Dense(max(8, width // 8), activation="relu", name=f"{name}_excite1")(weights)
     weights = layers.Dense(width, activation="sigmoid", name=f"{name}_excite2")(weights)

@@ -5,6 +5,7 @@ from fernb.training.batches import FaceBatches, as_input
 from fernb.training.loop import read_history, train
 from fernb.training.publish import hardware, publish
 from fernb.training.recipes import RECIPES, Recipe, recipe
+from fernb.training.run import train_and_publish
 
 __all__ = [
     "RECIPES",
@@ -17,4 +18,5 @@ __all__ = [
     "read_history",
     "recipe",
     "train",
+    "train_and_publish",
 ]

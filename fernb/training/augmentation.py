@@ -71,7 +71,7 @@ class Augmentation:
         height, width = image.shape
         angle = rng.uniform(-self.rotation, self.rotation)
         zoom = 1 + rng.uniform(-self.scale, self.scale)
-        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom * size[0] / width)
+        matrix: np.ndarray = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom * size[0] / width)
         matrix[:, 2] += (np.array(size) - (width, height)) / 2
         matrix[:, 2] += rng.uniform(-self.shift, self.shift, 2) * size
         chance = rng.random() < self.flip

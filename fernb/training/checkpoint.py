@@ -77,7 +77,7 @@ def load_state(path: Path) -> State | None:
     return None
 
 
-def _numbered(arrays, kind: str) -> list[np.ndarray]:
+def _numbered(arrays: np.lib.npyio.NpzFile, kind: str) -> list[np.ndarray]:
     return [arrays[f"{kind}/{i}"] for i in range(sum(name.startswith(f"{kind}/") for name in arrays.files))]
 
 

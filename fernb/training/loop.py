@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -54,25 +55,12 @@ def train(
     ``accuracy``, ``val_loss``, ``val_accuracy`` and ``learning_rate``, one value per epoch.
     Raises :class:`~fernb.errors.FernbError` where ``resume`` finds a run of another recipe.
     """
-    run.mkdir(parents=True, exist_ok=True)
     asked = json.loads(json.dumps({"recipe": asdict(recipe), "seed": seed, "data": splits.digest}, default=str))
-    state = load_state(run / "state.npz") if resume else None
-    if state:
-        _check_same(state.run, asked)
-    else:
-        for stale in ("state.npz", "state.previous.npz", "stable.npz", "history.csv"):
-            (run / stale).unlink(missing_ok=True)
     keras.utils.set_random_seed(seed)
     model = _compiled(recipe, len(splits.classes), bfloat16)
-    if state:
-        write_variables(model, state.variables)
-    else:
-        if start is not None:
-            start_from(model, start)
-        state = State([], model.get_weights() if recipe.ema else [], [], {}, asked)
+    state = _begin(model, recipe, run, asked=asked, resume=resume, start=start)
     batches = _batches(splits, recipe, seed, targets)
-    log = keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False)
-    log.set_model(model)
+    log = _tensorboard(model, run)
     while state.epoch < recipe.epochs and not out_of_patience(state.history, recipe.patience):
         if state.epoch == recipe.decay_start:
             save_state(state, run / "stable.npz")
@@ -85,6 +73,29 @@ def train(
     log.on_train_end()
     model.set_weights(state.best)
     return model, state.history
+
+
+def _begin(
+    model: keras.Model, recipe: Recipe, run: Path, *, asked: dict, resume: bool, start: keras.Model | None
+) -> State:
+    """Go on from the state in ``run``, or clear it and begin with the weights that ``start`` lends."""
+    run.mkdir(parents=True, exist_ok=True)
+    state = load_state(run / "state.npz") if resume else None
+    if state:
+        _check_same(state.run, asked)
+        write_variables(model, state.variables)
+        return state
+    for stale in ("state.npz", "state.previous.npz", "stable.npz", "history.csv"):
+        (run / stale).unlink(missing_ok=True)
+    if start is not None:
+        start_from(model, start)
+    return State([], model.get_weights() if recipe.ema else [], [], {}, asked)
+
+
+def _tensorboard(model: keras.Model, run: Path) -> keras.callbacks.TensorBoard:
+    log = keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False)
+    log.set_model(model)
+    return log
 
 
 def _check_same(before: dict, asked: dict) -> None:
@@ -107,9 +118,8 @@ def _one_epoch(model: keras.Model, batches: FaceBatches, state: State, val: Face
     for index in range(len(batches)):
         _set_rate(model, state, recipe, epoch + index / len(batches))
         inputs, targets, weights = batches[index]
-        if single:
-            targets, weights = targets[HEAD], weights[HEAD]
-        logs = model.train_on_batch(inputs, targets, sample_weight=weights, return_dict=True)
+        wanted, importance = (targets[HEAD], weights[HEAD]) if single else (targets, weights)
+        logs = model.train_on_batch(inputs, wanted, sample_weight=importance, return_dict=True)
         step = epoch * len(batches) + index + 1
         if recipe.ema and step % AVERAGE_EVERY == 0:
             _average(state.average, model.get_weights(), recipe.ema**AVERAGE_EVERY, step // AVERAGE_EVERY)
@@ -192,7 +202,7 @@ def _compiled(recipe: Recipe, classes: int, bfloat16: bool) -> keras.Model:
     else:
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
     # XLA is slower than oneDNN's kernels on a CPU, and the only good way on JAX
-    settings = {"jit_compile": "auto" if keras.backend.backend() == "jax" else False}
+    settings: dict[str, Any] = {"jit_compile": "auto" if keras.backend.backend() == "jax" else False}
     if recipe.votes_head:
         losses = {HEAD: loss, VOTES_HEAD: keras.losses.CategoricalCrossentropy()}
         settings |= {"loss_weights": {HEAD: 1.0, VOTES_HEAD: recipe.votes_head}, "metrics": {HEAD: ["accuracy"]}}
@@ -221,4 +231,4 @@ def read_history(path: Path) -> dict[str, list[float]]:
     if not path.is_file() or path.stat().st_size == 0:
         return {}
     table = np.genfromtxt(path, delimiter=",", names=True, ndmin=1)
-    return {name: table[name].tolist() for name in table.dtype.names if name != "epoch"} if table.size else {}
+    return {name: table[name].tolist() for name in table.dtype.names or () if name != "epoch"} if table.size else {}

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -216,7 +217,7 @@ RECIPES = {
 }
 
 
-def recipe(name: str, **changes) -> Recipe:
+def recipe(name: str, **changes: Any) -> Recipe:
     """Return the recipe ``name``, with fields replaced by ``changes``.
 
     Raises :class:`~fernb.errors.FernbError` for an unknown name.

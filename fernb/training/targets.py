@@ -34,12 +34,12 @@ def vote_targets(faces: FaceSet, classes: Sequence[str]) -> np.ndarray:
 
 def has_votes(faces: FaceSet) -> np.ndarray:
     """Return bool ``(n,)``: which faces some tagger of FER+ gave an emotion."""
-    return faces.votes[:, : len(EMOTIONS_8)].sum(1) > 0
+    return np.asarray(faces.votes)[:, : len(EMOTIONS_8)].sum(1) > 0
 
 
 def distillation_targets(
     labels: np.ndarray, answers: Sequence[np.ndarray], share: float = 0.7, temperature: float = 2.0
-):
+) -> np.ndarray:
     """Return targets for distillation (Hinton et al. 2015): the teachers' softened answers, and the labels.
 
     ``answers`` are the teachers' probabilities ``(n, k)`` for the same faces; their mean is

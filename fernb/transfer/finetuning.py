@@ -10,6 +10,7 @@ from keras import layers
 
 from fernb.config import SEED
 from fernb.data.faceset import FaceSplits
+from fernb.errors import ModelError
 from fernb.files import atomic_write
 from fernb.networks.architectures import FusedBatchNormalization
 from fernb.networks.backbones import OWN, Backbone
@@ -51,6 +52,8 @@ class PretrainedNetwork:
 
     def build(self) -> keras.Model:
         """Load the network and unfreeze its upper layers."""
+        if self.start is None:
+            raise ModelError("fine-tuning begins with a network; name its file as start.")
         model = load_model(self.start)
         model = _fused(model) if self.norm else model
         unfreeze(model, self.first, norm=self.norm)
@@ -62,7 +65,7 @@ class FineTuning(Recipe):
     """A recipe whose network is a :class:`PretrainedNetwork`."""
 
     about: str = "A pre-trained backbone with a fitted head, its upper layers tuned at a low rate."
-    network: PretrainedNetwork = field(default_factory=PretrainedNetwork)
+    network: PretrainedNetwork = field(default_factory=PretrainedNetwork)  # type: ignore[assignment]
     augmentation: Augmentation | None = GENTLE
     epochs: int = 8
     batch_size: int = 64
@@ -92,7 +95,8 @@ def tuning(backbone: Backbone, **changes: Any) -> FineTuning:
     norm = has_norm and backbone.name != OWN
     network = PretrainedNetwork(backbone.name, first=FIRST_TUNED.get(backbone.name), norm=norm)
     rate = 1e-3 if norm else 3e-5 if has_norm else 1e-4
-    return FineTuning(**{"network": network, "learning_rate": rate} | changes)
+    settings: dict[str, Any] = {"network": network, "learning_rate": rate}
+    return FineTuning(**settings | changes)
 
 
 def _fused(model: keras.Model) -> keras.Model:

@@ -157,7 +157,7 @@ class Progress:
         click.echo(("\n" if self.on_line else "") + line, err=True)
         self.on_line = False
 
-    def __exit__(self, failed: type | None, *_) -> None:
+    def __exit__(self, failed: type | None, *_: object) -> None:
         if self.on_line:
             click.echo("", err=True)
         if failed is not None and issubclass(failed, KeyboardInterrupt) and self.done_s:

@@ -35,43 +35,28 @@ def train(
     save_votes: Path | None,
 ) -> None:
     """Train a network; the epoch is chosen on the validation part."""
-    from fernb.data.ferplus import ferplus_splits
     from fernb.data.loading import load_faces
-    from fernb.networks.architectures import VOTES_HEAD
-    from fernb.networks.recogniser import Recogniser
-    from fernb.networks.storage import load_model
-    from fernb.training import publish
     from fernb.training import recipe as named
-    from fernb.training import train as fit
-    from fernb.training.targets import distillation_targets
+    from fernb.training import train_and_publish
 
     chosen = named(recipe, **({"epochs": epochs} if epochs else {}))
-    taught = [Recogniser(path) for path in teachers]  # a wrong path is told before hours of work
-    begun = load_model(start) if start else None
-    splits = load_faces(source)
-    if chosen.ferplus:
-        splits = ferplus_splits(splits, chosen.ferplus)
-    targets = chosen.targets(splits.train, splits.classes)
-    if taught:
-        targets = distillation_targets(targets, [teacher.predict(splits.train.images) for teacher in taught])
     out = out or config.RUNS / recipe
-    model, history = fit(
-        splits,
+    written = train_and_publish(
         chosen,
+        load_faces(source),
         run=out,
+        path=save or out / f"{recipe}.keras",
+        votes_path=save_votes,
+        teachers=teachers,
+        start=start,
         seed=seed,
         resume=resume,
         bfloat16=bfloat16,
-        progress=click.echo,
-        targets=targets,
-        start=begun,
+        how={"command": command_line(), "recipe": recipe, "seed": seed, "bfloat16": bfloat16},
+        log=click.echo,
     )
-    how = {"command": command_line(), "recipe": recipe, "seed": seed, "bfloat16": bfloat16}
-    common = {"history": history, "recipe": chosen, "how": how}
-    _say(*publish(model, splits, path=save or out / f"{recipe}.keras", **common))
-    if chosen.votes_head:
-        path = save_votes or out / f"{recipe}_votes.keras"
-        _say(*publish(model, ferplus_splits(splits), path=path, head=VOTES_HEAD, **common))
+    for path, sidecar in written:
+        _say(path, sidecar)
 
 
 def _say(path: Path, sidecar: dict) -> None:

@@ -1,7 +1,8 @@
 """``fernb scan``, ``live``, ``extract`` and ``preprocess``."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from fernb.video.reading import FaceReader
 
 
-def reading_options(command):
+def reading_options(command: Callable) -> Callable:
     """Add the options that say how faces are read over time."""
     for option in reversed(
         (
@@ -90,7 +91,7 @@ def scan_one(video: Path, out: Path, options: dict) -> list[Path]:
 @click.option("--plot", "kinds", flag_value="plot", multiple=True, help="Write each person's timeline.")
 @click.option("--wide", "kinds", flag_value="wide", multiple=True, help="Write counts per frame, as older tools did.")
 @reading_options
-def scan(videos: tuple[Path, ...], out: Path | None, every: str, kinds: tuple[str, ...], **reading) -> None:
+def scan(videos: tuple[Path, ...], out: Path | None, every: str, kinds: tuple[str, ...], **reading: Any) -> None:
     """Name each person's emotions in VIDEOS, or folders of them or of images: a table, an annotated copy and timelines.
 
     Several videos are read at once, a process a core, and a second call does only what is left.
@@ -125,7 +126,7 @@ def scan(videos: tuple[Path, ...], out: Path | None, every: str, kinds: tuple[st
 @click.option("--plot", type=PATH, default=None, help="Draw the table's timelines into this PNG at the end.")
 @reading_options
 def live(
-    source: str, seconds: float | None, table: Path | None, film: Path | None, plot: Path | None, **reading
+    source: str, seconds: float | None, table: Path | None, film: Path | None, plot: Path | None, **reading: Any
 ) -> None:
     """Name the emotion of a camera or video once a second; Ctrl-C ends it."""
     from fernb.video.live import watch
@@ -146,7 +147,7 @@ def live(
 @click.option("--only-faces", type=click.IntRange(1), default=None, help="Only frames with so many faces.")
 @click.option("--out", type=PATH, default=None, help="Default: out/extract.")
 @reading_options
-def extract(video: Path, table: Path | None, emotion: str, out: Path | None, **options) -> None:
+def extract(video: Path, table: Path | None, emotion: str, out: Path | None, **options: Any) -> None:
     """Cut the faces out of VIDEO that show an emotion, by the TABLE of a scan or by a new one."""
     from fernb.labels import emotion_name
     from fernb.video import extract as video_extract
@@ -174,7 +175,8 @@ def preprocess(video: Path | None, source: str | None, seconds: float | None, ou
 
     if (video is None) == (source is None):
         raise click.UsageError("give either a VIDEO or --source.")
-    chosen = video if source is None else int(source) if source.isdecimal() else Path(source)
+    named = str(video or source)
+    chosen = int(named) if video is None and named.isdecimal() else Path(named)
     out = out or config.RESULTS / "preprocessing_test"
     written = preprocess_video(chosen, out, click.echo, seconds=seconds)
     click.echo(f"wrote {len(written)} faces and the clip into {short(out)}")

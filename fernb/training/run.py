@@ -1,0 +1,57 @@
+"""A recipe from data to files: teachers, start weights, FER+, training, publishing. What ``fernb train`` does."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fernb.config import SEED
+from fernb.data.faceset import FaceSplits
+from fernb.data.ferplus import ferplus_splits
+from fernb.networks.architectures import HEAD, VOTES_HEAD
+from fernb.networks.recogniser import Recogniser
+from fernb.networks.storage import load_model
+from fernb.training.loop import train
+from fernb.training.publish import publish
+from fernb.training.recipes import Recipe
+from fernb.training.targets import distillation_targets
+
+
+def train_and_publish(
+    recipe: Recipe,
+    splits: FaceSplits,
+    *,
+    run: Path,
+    path: Path,
+    votes_path: Path | None = None,
+    teachers: Sequence[Path] = (),
+    start: Path | None = None,
+    seed: int = SEED,
+    resume: bool = False,
+    bfloat16: bool = False,
+    how: dict,
+    log: Callable[[str], None] = print,
+) -> list[tuple[Path, dict]]:
+    """Train ``recipe`` on ``splits`` in the folder ``run``; return the path and side-car of each network written.
+
+    The network is saved as ``path`` (``.keras``, with its copies); the second head of a recipe with
+    ``votes_head`` as ``votes_path`` (default: ``path`` with ``_votes``). ``teachers`` are networks
+    whose answers are learnt too (Hinton et al. 2015), ``start`` a ``.keras`` file whose weights are
+    lent; both are read before the work begins. ``how`` goes into the side-car, ``log`` takes a line
+    an epoch. Raises :class:`~fernb.errors.FernbError` for what is missing or does not fit.
+    """
+    taught = [Recogniser(teacher) for teacher in teachers]  # a wrong path is told before hours of work
+    begun = load_model(start) if start else None
+    faces = ferplus_splits(splits, recipe.ferplus) if recipe.ferplus else splits
+    targets = recipe.targets(faces.train, faces.classes)
+    if taught:
+        targets = distillation_targets(targets, [teacher.predict(faces.train.images) for teacher in taught])
+    model, history = train(
+        faces, recipe, run=run, seed=seed, resume=resume, bfloat16=bfloat16, progress=log, targets=targets, start=begun
+    )
+    heads = [(HEAD, faces, path)]
+    if recipe.votes_head:
+        votes_path = votes_path or path.with_name(f"{path.stem}_votes.keras")
+        heads.append((VOTES_HEAD, ferplus_splits(splits), votes_path))
+    return [
+        publish(model, part, history=history, recipe=recipe, path=file, how=how, head=head)
+        for head, part, file in heads
+    ]
