@@ -82,12 +82,11 @@ def scan(
     speed and with its sound; frames that are not analysed are in it with the last boxes. Of an image
     it is an image. ``plot`` is a timeline for each person, ``wide`` the counts of
     :func:`fernb.video.table.write_counts`. ``progress`` is called with the seconds done and the
-    source's length, ``log`` with a sentence for all that did not go as it should.
-
-    Raises :class:`~fernb.errors.VideoError` for a source that cannot be read, and
+    source's length, ``log`` with a sentence for all that did not go as it should. Raises
+    :class:`~fernb.errors.VideoError` for a source that cannot be read, and
     :class:`~fernb.errors.FernbError` where an output would overwrite it.
     """
-    every, labels = every or Sampling(), reader.recogniser.labels
+    every, labels, last_s = every or Sampling(), reader.recogniser.labels, 0.0
     with ExitStack() as stack:
         opened = open_frames(source, every=every.seconds, step=every.step, keep_all="video" in kinds)
         stream = stack.enter_context(opened)
@@ -96,7 +95,6 @@ def scan(
         read = reader.read(stack.enter_context(closing(prefetch(stream))))
         if "video" in kinds:
             read = _annotated(read, made["video"], source, stream.info, labels, log)
-        last_s = 0.0
         for frame, readings in read:
             last_s = frame.time_s
             if readings is not None:
