@@ -144,10 +144,13 @@ class FaceReader:
         return Reading(track.number or 0, face, probs, smoothed, emotion, person.show.frames_held, tired)
 
 
-def video_recogniser() -> Recogniser:
-    """Return the committed network in 8-bit numbers, three times as fast; in 32-bit ones where that is missing."""
+def video_recogniser(threads: int | None = None) -> Recogniser:
+    """Return the committed network in 8-bit numbers, three times as fast; in 32-bit ones where that is missing.
+
+    ``threads`` is that of :class:`fernb.Recogniser`.
+    """
     quick = config.DEFAULT_MODEL.with_name(f"{config.DEFAULT_MODEL.stem}_int8.tflite")
-    return Recogniser(quick if quick.is_file() else None)
+    return Recogniser(quick if quick.is_file() else None, threads=threads)
 
 
 def _decided(frame: Frame, found: list[tuple[Track, Reading]] | None) -> tuple[Frame, list[Reading] | None]:

@@ -88,11 +88,9 @@ def scan(
     """
     every, labels, last_s = every or Sampling(), reader.recogniser.labels, 0.0
     with ExitStack() as stack:
-        stream = stack.enter_context(
-            open_frames(source, every=every.seconds, step=every.step, keep_all="video" in kinds)
-        )
-        image = stream.info.still and not source.is_dir()
-        made = outputs(source, out, kinds, image=image)
+        opened = open_frames(source, every=every.seconds, step=every.step, keep_all="video" in kinds)
+        stream = stack.enter_context(opened)
+        made = outputs(source, out, kinds, image=stream.info.still and not source.is_dir())
         table = stack.enter_context(Table(made["csv"], labels))
         read = reader.read(stack.enter_context(closing(prefetch(stream))))
         if "video" in kinds:

@@ -9,6 +9,7 @@ import click
 from fernb import config
 from fernb.app.cli.choices import SMOOTHINGS, one_of
 from fernb.app.cli.common import PATH, Progress, command, short
+from fernb.errors import FernbError
 
 if TYPE_CHECKING:
     from fernb.video.reading import FaceReader
@@ -58,15 +59,25 @@ def _reader(
     small_faces: bool,
     fatigue: bool,
     model: Path | None,
+    threads: int | None = None,
 ) -> "FaceReader":
     from fernb.networks.recogniser import Recogniser
     from fernb.video.following import SEARCH_SIDE, SMALL_FACES_SIDE, FaceFollower
-    from fernb.video.reading import FaceReader
+    from fernb.video.reading import FaceReader, video_recogniser
     from fernb.video.smoothing import SteadyOptions
 
     steady = SteadyOptions(smoothing, over, hold, unsure_below)
     follower = FaceFollower(search_side=SMALL_FACES_SIDE if small_faces else SEARCH_SIDE, min_eyes=eyes)
-    return FaceReader(Recogniser(model) if model else None, steady, follower=follower, fatigue=fatigue)
+    recogniser = Recogniser(model, threads=threads) if model else video_recogniser(threads)
+    return FaceReader(recogniser, steady, follower=follower, fatigue=fatigue)
+
+
+def scan_one(video: Path, out: Path, options: dict) -> list[Path]:
+    """Scan one of many videos, in a process of its own."""
+    from fernb.video import scan as video_scan
+
+    reader = _reader(**options["reading"], threads=1)
+    return video_scan.scan(video, out, reader, video_scan.sampling(options["every"]), tuple(options["kinds"]))
 
 
 @command("scan", example="fernb scan film.mp4 --out out/film")
@@ -81,19 +92,30 @@ def _reader(
 @click.option("--wide", "kinds", flag_value="wide", multiple=True, help="Write counts per frame, as older tools did.")
 @reading_options
 def scan(videos: tuple[Path, ...], out: Path | None, every: str, kinds: tuple[str, ...], **reading: Any) -> None:
-    """Name each person's emotions in VIDEOS, or folders of images: a table, an annotated copy and timelines."""
+    """Name each person's emotions in VIDEOS, or folders of them or of images: a table, an annotated copy and timelines.
+
+    Several videos are read at once, a process a core, and a second call does only what is left.
+    """
+    from fernb.video import batch
     from fernb.video import scan as video_scan
     from fernb.video import table as video_table
 
     chosen = video_scan.sampling(every)
     out, kinds = out or config.WORKSPACE / "out" / "scan", kinds or ("csv", "video", "plot")
-    video_scan.distinct(videos)
-    for video in videos:
-        with Progress(video.name) as progress:
-            reader = _reader(**reading)
-            paths = video_scan.scan(video, out, reader, chosen, kinds, progress=progress, log=progress.log)
-        click.echo("\n".join(video_table.summary(paths[0])))
-        click.echo("wrote " + ", ".join(map(short, paths)))
+    sources = batch.sources_of(videos)
+    if len(sources) > 1:
+        options = {"every": every, "kinds": kinds, "reading": reading}
+        if failed := batch.scan_many(sources, out, scan_one, options, log=click.echo):
+            raise FernbError(
+                f"{len(failed)} of {len(sources)} could not be scanned; {short(out / batch.MANIFEST)} says why."
+            )
+        return
+    (video,) = sources
+    with Progress(video.name) as progress:
+        reader = _reader(**reading)
+        paths = video_scan.scan(video, out, reader, chosen, kinds, progress=progress, log=progress.log)
+    click.echo("\n".join(video_table.summary(paths[0])))
+    click.echo("wrote " + ", ".join(map(short, paths)))
 
 
 @command("live", example="fernb live --source 0")
