@@ -20,7 +20,7 @@ if lab.CHROMIUM is None and "CI" not in os.environ:
     pytest.skip("there is no Chromium; install it to test the webcam widget", allow_module_level=True)
 pytestmark = pytest.mark.xdist_group("browser")  # one server, one browser at a time
 
-WIDGET = "from fernb.webcam import Webcam\nwidget = Webcam(detector='haar')\nwidget"
+WIDGET = "from fernb.widgets.webcam import Webcam\nwidget = Webcam(detector='haar')\nwidget"
 CLIP = config.SAMPLES / "emotions.mp4"
 EXPLORERS = f"""
 from fernb.widgets.photo import PhotoUpload
