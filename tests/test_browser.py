@@ -379,7 +379,7 @@ def test_a_photograph_can_be_chosen(explorers, home):
     answers = (
         (config.SAMPLES / "grace_hopper.jpg", "grace_hopper.jpg: 1 face."),
         (config.SAMPLES / "flower.jpg", "flower.jpg: no face was found"),
-        (home / "clip.csv", "clip.csv is not a picture"),
+        (home / "clip.csv", "clip.csv is not an image"),
     )
     for file, words in answers:
         with explorers.expect_file_chooser() as chooser:
