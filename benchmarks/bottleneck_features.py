@@ -29,22 +29,10 @@ def _step(name: str, layer: str, side: int, grid: int, kind: dict) -> dict:
 
 
 STEPS = (
-    {
-        "name": "last block, 48 pixels, trained to the end",
-        "layer": "conv_pw_12_relu",
-        "side": 48,
-        "grid": 1,
-        "kind": TO_THE_END,
-    },
+    _step("last block, 48 pixels, trained to the end", "conv_pw_12_relu", 48, 1, TO_THE_END),
     _step("… stopped at the best epoch", "conv_pw_12_relu", 48, 1, STOPPED),
     _step("… features standardised, dropout", "conv_pw_12_relu", 48, 1, CALM),
-    {
-        "name": "… picture enlarged to 96 pixels, 3×3 fields",
-        "layer": "conv_pw_12_relu",
-        "side": 96,
-        "grid": 3,
-        "kind": CALM,
-    },
+    _step("… picture enlarged to 96 pixels, 3×3 fields", "conv_pw_12_relu", 96, 3, CALM),
     _step("… cut earlier: block 9", "conv_pw_9_relu", 96, 3, CALM),
     _step("… cut earlier: block 7", "conv_pw_7_relu", 96, 3, CALM),
     _step("… cut earlier: block 5", "conv_pw_5_relu", 96, 3, CALM),
