@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from fernb.data.faceset import FaceSet, FaceSplits, duplicated
+from fernb.data.faceset import FaceSet, FaceSplits
 from fernb.errors import DataError, ModelError
 from fernb.labels import EMOTIONS
 from fernb.networks.recogniser import Recogniser
+from fernb.networks.training_faces import not_new
 from fernb.vision.corruptions import CORRUPTIONS, corrupt
 
 
@@ -55,8 +56,8 @@ def evaluate(
 ) -> dict:
     """Return every figure of a test: what :func:`report_lines` prints and the JSON files hold.
 
-    ``duplicate`` bool ``(n,)`` marks faces that stand in the training set too; with it the
-    report also has the de-duplicated score. Keys: ``n``, ``accuracy``, ``interval``,
+    ``duplicate`` bool ``(n,)`` marks faces that the network was trained on; with it the
+    report also has the de-duplicated score, if any face is left. Keys: ``n``, ``accuracy``, ``interval``,
     ``per_class``, their ``macro`` (whose recall is the balanced accuracy) and ``weighted`` means,
     ``confusion`` (rows are the truth), ``ece``, and with ``duplicate`` ``accuracy_deduplicated``,
     ``n_deduplicated``, ``interval_deduplicated``.
@@ -78,13 +79,12 @@ def evaluate(
         "confusion": confusion_matrix(labels, chosen, labels=np.arange(len(classes))).tolist(),
         "ece": expected_calibration_error(probs, labels),
     }
-    if duplicate is not None and not np.all(duplicate):
+    if duplicate is not None:
         fresh = right[~np.asarray(duplicate, bool)]
-        report |= {
-            "accuracy_deduplicated": float(fresh.mean()),
-            "n_deduplicated": len(fresh),
-            "interval_deduplicated": wilson(fresh.sum(), len(fresh)),
-        }
+        report["n_deduplicated"] = len(fresh)
+        if len(fresh):
+            report["accuracy_deduplicated"] = float(fresh.mean())
+            report["interval_deduplicated"] = wilson(fresh.sum(), len(fresh))
     return report
 
 
@@ -116,6 +116,7 @@ def report_lines(report: dict) -> list[str]:
     lines = [
         f"Accuracy on test set: {report['accuracy']:.1%}",
         f"{report['accuracy']:.2%} of {report['n']:,} faces, 95 % interval {low:.2%} to {high:.2%} (Wilson)",
+        *_seen_lines(report),
         "",
         f"{'':{width}} precision  recall      f1  faces",
     ]
@@ -128,14 +129,21 @@ def report_lines(report: dict) -> list[str]:
     lines.append(f"{'':{width}}" + "".join(f"{name[:8]:>9}" for name in report["per_class"]))
     for name, row in zip(report["per_class"], report["confusion"], strict=True):
         lines.append(f"{name:{width}}" + "".join(f"{count:9,}" for count in row))
-    if "accuracy_deduplicated" in report:
-        low, high = report["interval_deduplicated"]
-        lines += [
-            "",
-            f"de-duplicated: {report['accuracy_deduplicated']:.2%} of the {report['n_deduplicated']:,} faces that are "
-            f"not in the training set too, {low:.2%} to {high:.2%}",
-        ]
     return lines
+
+
+def _seen_lines(report: dict) -> list[str]:
+    """What a user must know of a test set with faces that the network was trained on."""
+    seen = report["n"] - report.get("n_deduplicated", report["n"])
+    if not seen:
+        return []
+    if "accuracy_deduplicated" not in report:
+        return ["The network was trained on all of these faces: the score says nothing about new ones."]
+    low, high = report["interval_deduplicated"]
+    return [
+        f"The network was trained on {seen:,} of these faces; de-duplicated, without them: "
+        f"{report['accuracy_deduplicated']:.2%} of {report['n_deduplicated']:,} faces, {low:.2%} to {high:.2%}"
+    ]
 
 
 def reliability(probs: np.ndarray, labels: np.ndarray, *, bins: int = 15) -> dict[str, list[float]]:
@@ -232,7 +240,7 @@ def annotator_agreement(labels: np.ndarray, votes: np.ndarray) -> dict[str, floa
 
 
 def evaluate_part(recogniser: Recogniser, splits: FaceSplits, part: str = "test", *, flip: bool = False) -> dict:
-    """Test a network on one part of a data set: the report of :func:`evaluate`, de-duplicated against train.
+    """Test a network on one part of a data set: the report of :func:`evaluate`, de-duplicated against its training.
 
     ``part`` is ``val`` or ``test``; ``flip`` is that of :meth:`fernb.Recogniser.predict`. Raises
     :class:`~fernb.errors.ModelError` where the network names other emotions than the data have.
@@ -244,7 +252,7 @@ def evaluate_part(recogniser: Recogniser, splits: FaceSplits, part: str = "test"
         )
     faces = splits.parts()[part]
     probs = recogniser.predict(faces.images, flip=flip)
-    return evaluate(probs, faces.labels, splits.classes, duplicate=duplicated(faces, splits.train))
+    return evaluate(probs, faces.labels, splits.classes, duplicate=not_new(recogniser, splits, part))
 
 
 def evaluate_network(recogniser: Recogniser, splits: FaceSplits) -> dict:
@@ -255,7 +263,7 @@ def evaluate_network(recogniser: Recogniser, splits: FaceSplits) -> dict:
     """
     probs: dict[str, np.ndarray] = {}
     metrics: dict[str, Any] = {}
-    duplicates = {name: duplicated(part, splits.train) for name, part in (("val", splits.val), ("test", splits.test))}
+    duplicates = {name: not_new(recogniser, splits, name) for name in ("val", "test")}
     for name, part in (("val", splits.val), ("test", splits.test)):
         probs[name] = recogniser.predict(part.images)
         metrics[name] = evaluate(probs[name], part.labels, splits.classes, duplicate=duplicates[name])

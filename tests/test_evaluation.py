@@ -62,7 +62,9 @@ def test_deduplicated_leaves_the_marked_faces_out():
 
 
 def test_no_deduplicated_score_where_every_face_is_a_duplicate():
-    assert "n_deduplicated" not in evaluation.evaluate(PROBS, LABELS, PETS, duplicate=np.ones(4, bool))
+    report = evaluation.evaluate(PROBS, LABELS, PETS, duplicate=np.ones(4, bool))
+    assert report["n_deduplicated"] == 0 and "accuracy_deduplicated" not in report
+    assert "was trained on all of these faces" in evaluation.report_lines(report)[2]
 
 
 def test_wilson_by_hand():
@@ -151,9 +153,10 @@ def test_report_in_words():
     lines = evaluation.report_lines(report)
     assert lines[0] == "Accuracy on test set: 50.0%"
     assert lines[1] == "50.00% of 4 faces, 95 % interval 15.00% to 85.00% (Wilson)"
-    text = "\n".join(lines)
-    assert "de-duplicated: 33.33% of the 3 faces" in text
-    assert [line.split() for line in lines[4:9]] == [
+    assert lines[2] == (
+        "The network was trained on 1 of these faces; de-duplicated, without them: 33.33% of 3 faces, 6.15% to 79.23%"
+    )
+    assert [line.split() for line in lines[5:10]] == [
         ["cat", "50.0%", "50.0%", "50.0%", "2"],
         ["dog", "50.0%", "100.0%", "66.7%", "1"],
         ["fish", "0.0%", "0.0%", "0.0%", "1"],

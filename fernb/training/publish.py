@@ -7,12 +7,13 @@ from pathlib import Path
 import keras
 
 from fernb.config import SEED
-from fernb.data.faceset import FaceSplits
+from fernb.data.faceset import FaceSet, FaceSplits
 from fernb.evaluation import evaluate_network, fit_temperature
 from fernb.networks.architectures import HEAD, one_head, to_standard_layers
 from fernb.networks.recogniser import Recogniser
 from fernb.networks.sidecar import write_sidecar
 from fernb.networks.storage import calibrated, save_model
+from fernb.networks.training_faces import KEY, write_training_faces
 from fernb.runtime import cores
 from fernb.training.batches import as_input
 from fernb.training.recipes import Recipe
@@ -30,10 +31,13 @@ def publish(
     path: Path,
     how: dict,
     head: str = HEAD,
+    trained_on: FaceSet | None = None,
 ) -> tuple[Path, dict]:
     """Save a trained network with everything needed to judge and repeat it; return its path and side-car.
 
     Of a network with two answers ``head`` says which one; ``splits`` have that one's emotions.
+    ``trained_on`` are all faces that it has seen (default: ``splits.train``); their hashes are
+    written beside it, see :mod:`fernb.networks.training_faces`.
     The network is calibrated first: its logits are divided by the ``temperature`` that fits val.
     The side-car holds the labels, that temperature, ``how`` it was made (command, seed), the
     recipe, the data's digest, the hardware, the history and the figures on val and test of the
@@ -48,6 +52,7 @@ def publish(
         "made": how | {"epochs_run": len(history["loss"]), "hardware": hardware()},
         "recipe": asdict(recipe),
         "data": {"source": splits.source, "digest": splits.digest},
+        KEY: write_training_faces(path.parent, splits.train if trained_on is None else trained_on),
         "protocol": "trained on train, epoch chosen by accuracy on val, test looked at once; one forward pass a face, "
         "test_flip averages each face and its mirror image",
         "history": {name: [round(value, 5) for value in values] for name, values in history.items()},

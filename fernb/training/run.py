@@ -52,6 +52,6 @@ def train_and_publish(
         votes_path = votes_path or path.with_name(f"{path.stem}_votes.keras")
         heads.append((VOTES_HEAD, ferplus_splits(splits), votes_path))
     return [
-        publish(model, part, history=history, recipe=recipe, path=file, how=how, head=head)
+        publish(model, part, history=history, recipe=recipe, path=file, how=how, head=head, trained_on=splits.train)
         for head, part, file in heads
     ]
