@@ -39,14 +39,17 @@ def test_every_link_leads_somewhere():
     assert [link for link in links if not link.startswith("http") and not (ROOT / link).exists()] == []
 
 
-@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "name", ["CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "results/README.md", "benchmarks/README.md"]
+)
 def test_what_the_guides_name_is_there(name):
     """A newcomer finds the file that is named; a module without its suffix may be a folder."""
-    text = (ROOT / name).read_text(encoding="utf-8")
+    text, folder = (ROOT / name).read_text(encoding="utf-8"), (ROOT / name).parent
     named = re.findall(r"`((?:fernb|tests|benchmarks|tools|notebooks)/[\w/.]*)`", text)
+    named += [f"benchmarks/{script}" for script in re.findall(r"^\| `(\w+\.py)`", text, re.MULTILINE)]
     assert [path for path in named if not (ROOT / path).exists() and not (ROOT / f"{path}.py").exists()] == []
     links = re.findall(r"\]\(([^)#\s]+)", text)
-    assert [link for link in links if not link.startswith("http") and not (ROOT / link).exists()] == []
+    assert [link for link in links if not link.startswith("http") and not (folder / link).exists()] == []
 
 
 def test_the_readme_shows_every_room():
@@ -105,7 +108,9 @@ def test_every_figure_is_as_its_file_has_it():
     spec = importlib.util.spec_from_file_location("readme_numbers", ROOT / "tools" / "readme_numbers.py")
     numbers = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(numbers)
-    assert numbers.filled(README) == README, "run `python tools/readme_numbers.py`"
+    for file in numbers.FILES:
+        text = file.read_text(encoding="utf-8")
+        assert numbers.FIGURE.search(text) and numbers.filled(text) == text, "run `python tools/readme_numbers.py`"
 
 
 # --- in a scratch copy ---------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
-"""Put the figures of the JSON files in results/ into the README.
+"""Put the figures of the JSON files in results/ into README.md and results/README.md.
 
     python tools/readme_numbers.py
 
-In the README a figure stands between comments, ``<!-- FILE KEY.KEY FORMAT -->66.31%<!-- -->``;
+In these files a figure stands between comments, ``<!-- FILE KEY.KEY FORMAT -->66.31%<!-- -->``;
 FILE is a path in results/ without its ``.json``. The summary of the sample clip's scan is renewed too.
 """
 
@@ -16,7 +16,7 @@ from fernb import config
 from fernb.files import write_text
 from fernb.video.table import summary
 
-README = config.ROOT / "README.md"
+FILES = [config.ROOT / "README.md", config.ROOT / "results" / "README.md"]
 FIGURE = re.compile(r"<!-- ([\w/]+) ([\w.]+) (\S+) -->[^<\n]*<!-- -->")
 
 SCAN = re.compile(r"(\$ fernb scan data/samples/emotions\.mp4\n).*?\n(?=wrote )", re.DOTALL)
@@ -37,7 +37,8 @@ def filled(text: str) -> str:
 
 @click.command(help=__doc__)
 def main() -> None:
-    write_text(README, filled(README.read_text(encoding="utf-8")))
+    for file in FILES:
+        write_text(file, filled(file.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":
