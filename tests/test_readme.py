@@ -47,6 +47,7 @@ def test_what_the_guides_name_is_there(name):
     text, folder = (ROOT / name).read_text(encoding="utf-8"), (ROOT / name).parent
     named = re.findall(r"`((?:fernb|tests|benchmarks|tools|notebooks)/[\w/.]*)`", text)
     named += [f"benchmarks/{script}" for script in re.findall(r"^\| `(\w+\.py)`", text, re.MULTILINE)]
+    named = [path for path in named if "NN" not in path]  # stands for a number of two digits
     assert [path for path in named if not (ROOT / path).exists() and not (ROOT / f"{path}.py").exists()] == []
     links = re.findall(r"\]\(([^)#\s]+)", text)
     assert [link for link in links if not link.startswith("http") and not (folder / link).exists()] == []
