@@ -18,7 +18,7 @@ NBVAL := -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeou
 EXECUTE := jupyter nbconvert --to notebook --execute --ExecutePreprocessor.record_timing=False \
 	--ExecutePreprocessor.skip_cells_with_tag=nbval-skip --ExecutePreprocessor.store_widget_state=False
 
-.PHONY: demo test lint unit notebooks lab full render solutions book badges
+.PHONY: demo test lint unit notebooks lab full queue render solutions book badges
 
 demo: $(READY)
 	@$(CLEAN) fernb demo
@@ -53,6 +53,11 @@ full: $(READY)
 	$(CLEAN) fernb predict --data fer2013 --model runs/full/vgg.tflite
 	mkdir -p runs/notebooks
 	$(CLEAN) FERNB_PROFILE=full $(EXECUTE) --output-dir runs/notebooks $(NOTEBOOKS)
+
+# the long trainings of tools/training_queue.txt, at lowest priority; stopped, they go on where they were
+QUEUE_RUNS ?= ../fernb-runs
+queue: $(READY)
+	$(ENV) python tools/training_queue.py "$(QUEUE_RUNS)"
 
 # what is committed: the samples, what the demo and preprocess make of them, the notebooks' outputs (of drawn
 # faces only) and the README's numbers
