@@ -46,6 +46,7 @@ ON_AXES = {
     "detections": lambda ax: plots.detections(RGB, [BOX], texts=["happy 73%"], ax=ax),
     "timeline": lambda ax: plots.timeline(np.arange(10), PROBS, ax=ax),
     "smoothing_cost": lambda ax: plots.smoothing_cost({"none": [(0.0, 30.0)]}, ax),
+    "architecture": lambda ax: plots.architecture([((48, 48, 1), {"face": 1}), ((7,), {"dense": 2})], "net", ax=ax),
     "ablation": lambda ax: plots.ablation({"start": [0.6, 0.61], "more": [0.63]}, ax),
     "closed_eyes": lambda ax: plots.closed_eyes([0, 1], [0, 0.1], alarms=[False, True], threshold=0.15, ax=ax),
 }
@@ -182,6 +183,12 @@ def test_one_level_does_not_flatten_the_histogram():
     assert 20 <= ax.get_ylim()[1] < 40  # white has 8,980 pixels, every other level 20
     assert words(ax) == ["  level 255: 8,980 ↑  "]
     plots.histogram(np.zeros((4, 4), np.uint8)).figure.canvas.draw()  # one level alone is no trouble
+
+
+def test_an_architecture_names_its_stages():
+    ax = plots.architecture([((48, 48, 1), {"face": 1}), ((24, 24, 8), {"3×3 convolution": 2}), ((7,), {"dense": 1})])
+    assert words(ax)[:4] == ["48×48×1", "face", "24×24×8", "2 × 3×3 convolution"]
+    assert [box.get_height() for box in ax.patches] == [1, 0.5, 0.5]
 
 
 def test_learning_curves_count_epochs_from_one():

@@ -42,6 +42,7 @@ def folder(splits, tmp_path_factory):
         sidecar["temperature"] = 0.5
         examples = splits.train.images if name == report.MAIN else None  # the 8-bit copy takes longest
         save_model(build_vgg(len(labels), (8, 8)), folder / f"{name}.keras", sidecar, examples)
+    (folder / f"{report.MAIN}_decisions.txt").write_text("We tried a smaller one before.\n")
     (folder / "ablation.csv").write_text("change,seed,val_accuracy\nstart,1,0.6\nstart,2,0.62\nmore,1,0.63\n")
     return folder
 
@@ -78,7 +79,8 @@ def test_metrics_are_those_of_the_committed_files(written, folder, splits):
 
 
 def test_every_file_is_there_and_told(written, folder):
-    figures = {"learning_curves.png", "reliability.png", "robustness.png", "ablation.png"}
+    figures = {"learning_curves_all.png", "reliability.png", "robustness.png", "ablation.png"}
+    figures |= {"learning_curves.png", "confusion_matrix.png", "architecture.png"}
     texts = {"metrics.json", "model_card.md", "ferplus_architecture.txt", f"{report.MAIN}_architecture.txt"}
     for name in figures | texts:
         assert (folder / name).stat().st_size > 500 and name in written.stdout
@@ -86,7 +88,8 @@ def test_every_file_is_there_and_told(written, folder):
     accuracy = json.loads((folder / "metrics.json").read_text())["networks"][report.MAIN]["test"]["accuracy"]
     assert f"{accuracy:.2%}" in card and "{" not in card and "AI Act" in card
     architecture = (folder / f"{report.MAIN}_architecture.txt").read_text()
-    assert "Total params" in architecture and "A tiny one." in architecture and "more" in architecture
+    assert architecture.startswith("A tiny one.") and "We tried a smaller one" in architecture
+    assert "Conv2D" in architecture and "multiply-adds" in architecture and "more  " in architecture
 
 
 def test_a_folder_without_networks_is_one_sentence(tmp_path, splits):

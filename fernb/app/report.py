@@ -23,6 +23,7 @@ from fernb.networks.recogniser import Recogniser
 from fernb.networks.sidecar import INT8, read_sidecar
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MAIN = "my_own_model"
@@ -32,9 +33,11 @@ MAIN = "my_own_model"
 def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) -> list[Path]:
     """Judge every network of ``folder`` that ``fernb train`` made, and write what came out beside them.
 
-    Writes ``metrics.json``, ``model_card.md``, ``learning_curves.png``, ``reliability.png``,
-    ``robustness.png``, ``NAME_architecture.txt`` for each network, and ``ablation.png`` where there is an
-    ``ablation.csv``; returns their paths. Raises :class:`~fernb.errors.DataError` where no network is.
+    Writes ``metrics.json``, ``learning_curves_all.png``, ``reliability.png``, ``robustness.png``,
+    ``NAME_architecture.txt`` for each network, of :data:`MAIN` also ``model_card.md``, ``learning_curves.png``,
+    ``confusion_matrix.png`` and ``architecture.png``, and ``ablation.png`` where there is an ``ablation.csv``;
+    returns their paths. What ``NAME_decisions.txt`` says of a network opens its ``NAME_architecture.txt``.
+    Raises :class:`~fernb.errors.DataError` where no network is.
     """
     folder = Path(folder)
     sidecars = _sidecars(folder)
@@ -139,21 +142,56 @@ def _figures(folder: Path, sidecars: dict[str, dict], networks: dict[str, dict])
     from fernb import plots
 
     figures: dict[str, Figure] = {
-        "learning_curves": plots.runs({name: sidecar["history"] for name, sidecar in sidecars.items()}),
+        "learning_curves_all": plots.runs({name: sidecar["history"] for name, sidecar in sidecars.items()}),
         "reliability": plots.calibration({name: network["test"] for name, network in networks.items()}),
         "robustness": plots.robustness(
             {name: (network["test"]["accuracy"], network["robustness"]) for name, network in networks.items()}
         ),
     }
+    if MAIN in networks:
+        figures |= _figures_of_one(folder, sidecars[MAIN], networks[MAIN])
     if (folder / "ablation.csv").is_file():
-        whole = plots.ablation(read_ablation(folder / "ablation.csv")).get_figure(root=True)
-        figures |= {"ablation": whole} if whole else {}
+        figures["ablation"] = _whole(plots.ablation(read_ablation(folder / "ablation.csv")))
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"{name}.png")
         with atomic_write(paths[-1]) as temporary:
             figure.savefig(temporary, dpi=100)
     return paths
+
+
+def _figures_of_one(folder: Path, sidecar: dict, network: dict) -> dict[str, "Figure"]:
+    from fernb import plots
+    from fernb.networks.anatomy import multiply_adds, stages
+    from fernb.networks.storage import load_model
+
+    history, recipe = sidecar["history"], sidecar["recipe"]
+    best = int(np.argmax(history["val_accuracy"]))
+    caption = (
+        f"Epoch {best + 1} was chosen, by accuracy on val ({history['val_accuracy'][best]:.1%}). Train is measured "
+        "during the epoch on augmented faces, with dropout; val after it, on the faces as they are."
+    )
+    if recipe.get("votes_head"):
+        caption += (
+            " The loss of train adds that of the second head, which learns FER+'s votes; val's has the labels only."
+        )
+    if recipe.get("sides"):
+        steps = ", ".join(f"{side} pixels from epoch {epoch + 1}" for epoch, side in recipe["sides"])
+        caption += f" Faces were smaller at first: {steps}, 48 while the rate falls."
+    model = load_model(folder / f"{MAIN}.keras")
+    size = f"{model.count_params():,} parameters, {multiply_adds(model) / 1e6:.0f} million multiply-adds a face"
+    shown = plots.architecture([(stage.shape, stage.kinds) for stage in stages(model)], f"{MAIN}: {size}")
+    return {
+        "learning_curves": plots.learning_curves(history, MAIN, best_epoch=best, caption=caption),
+        "confusion_matrix": _whole(plots.confusion_matrix(network["test"])),
+        "architecture": _whole(shown),
+    }
+
+
+def _whole(ax: "Axes") -> "Figure":
+    figure = ax.get_figure(root=True)
+    assert figure is not None, "axes that were just drawn belong to a figure"
+    return figure
 
 
 def read_ablation(path: str | os.PathLike) -> dict[str, list[float]]:
@@ -166,14 +204,15 @@ def read_ablation(path: str | os.PathLike) -> dict[str, list[float]]:
 
 
 def _architecture(folder: Path, name: str, sidecar: dict, networks: dict[str, dict]) -> str:
+    """Why a network is as it is, what was tried before, its layers, and its recipe."""
+    from fernb.networks.anatomy import layer_table
     from fernb.networks.storage import load_model
 
-    lines: list[str] = []
-    load_model(folder / f"{name}.keras").summary(line_length=100, print_fn=lines.append)
-    recipe = sidecar["recipe"]
-    lines += ["", "Why this one", "", recipe["about"], f"Made by: {sidecar['made']['command']}"]
-    lines += ["", "The recipe", "", json.dumps(recipe, indent=1), "", "Every network that was trained in full", ""]
-    for other, network in networks.items():
+    recipe, decisions = sidecar["recipe"], folder / f"{name}_decisions.txt"
+    lines = [recipe["about"], f"Made by: {sidecar['made']['command']}", ""]
+    lines += [decisions.read_text(encoding="utf-8")] if decisions.is_file() else []
+    lines += ["Every network that was trained in full, worst first", ""]
+    for other, network in sorted(networks.items(), key=lambda item: item[1]["val"]["accuracy"]):
         lines.append(
             f"{other:18} {network['parameters']:>10,} parameters  val {network['val']['accuracy']:.2%}  "
             f"test {network['test']['accuracy']:.2%}, with flip {network['test_flip']['accuracy']:.2%}"
@@ -182,6 +221,8 @@ def _architecture(folder: Path, name: str, sidecar: dict, networks: dict[str, di
         lines += ["", "Every single change to a smaller network, accuracy on val (mean of its seeds)", ""]
         table = read_ablation(folder / "ablation.csv")
         lines += [f"{change:40} {np.mean(values):.2%}  ({len(values)} seeds)" for change, values in table.items()]
+    lines += ["", "The layers", "", layer_table(load_model(folder / f"{name}.keras"))]
+    lines += ["The recipe", "", json.dumps(recipe, indent=1)]
     return "\n".join(lines) + "\n"
 
 

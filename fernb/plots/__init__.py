@@ -5,6 +5,7 @@ labelled axes with units, no frame above and on the right, and the colours of Ok
 which colour-blind readers can tell apart. Used in all notebooks.
 """
 
+from fernb.plots.architecture import architecture
 from fernb.plots.base import DPI, PALETTE
 from fernb.plots.images import detections, face_grid, heat_overlay, histogram, image, row, weight_maps
 from fernb.plots.networks import (
@@ -28,6 +29,7 @@ __all__ = [
     "DPI",
     "PALETTE",
     "ablation",
+    "architecture",
     "baseline_comparison",
     "calibration",
     "class_counts",

@@ -1,5 +1,6 @@
 """Figures of data sets, training, and how good networks are."""
 
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -31,14 +32,17 @@ def class_counts(splits: "FaceSplits", ax: "Axes | None" = None) -> "Axes":
     return ax
 
 
-def learning_curves(history: dict[str, list[float]], title: str = "", *, best_epoch: int | None = None) -> "Figure":
-    """Show loss and accuracy per epoch for train and val; ``best_epoch`` (0-based) is marked."""
+def learning_curves(
+    history: dict[str, list[float]], title: str = "", *, best_epoch: int | None = None, caption: str = ""
+) -> "Figure":
+    """Show loss and accuracy per epoch for train and val, ``caption`` below; ``best_epoch`` (0-based) is marked."""
     figure, axes = new_grid(1, 2, size=(4.5, 3.2))
     for ax, name in zip(axes[0], ("loss", "accuracy"), strict=True):
         _curve(ax, history, name=name, best_epoch=best_epoch)
     axes[0, 0].set_ylim(bottom=0)
     axes[0, 0].legend(frameon=False, fontsize=SMALL)
     figure.suptitle(title)
+    figure.supxlabel("\n".join(textwrap.wrap(caption, 110)), fontsize=SMALL, x=0.02, ha="left")
     return figure
 
 

@@ -18,6 +18,7 @@ from fernb.config import SEED
 from fernb.data.faceset import FaceSplits, duplicated
 from fernb.evaluation import evaluate
 from fernb.files import write_json, write_text
+from fernb.networks.anatomy import layer_table
 from fernb.networks.architectures import to_standard_layers
 from fernb.networks.backbones import Backbone
 from fernb.training import hardware, publish
@@ -238,14 +239,6 @@ class _Lines:
 
 def write_architecture(model: keras.Model, path: Path) -> Path:
     """Write the layers of ``model``, a line each, beside the file ``path``; return the new file's path."""
-    lines = [f"{model.name}: {model.count_params():,} parameters", ""]
-    lines.append(f"{'layer':<24}{'kind':<22}{'output':<22}{'parameters':>12}  learns")
-    for layer in model.layers:
-        shape = " x ".join(map(str, layer.output.shape[1:]))
-        learns = "yes" if layer.trainable_weights else "no" if layer.weights else ""
-        lines.append(
-            f"{layer.name:<24}{type(layer).__name__:<22}{shape:<22}{layer.count_params():>12,}  {learns}".rstrip()
-        )
     path = path.with_name(f"{path.stem}_architecture.txt")
-    write_text(path, "\n".join(lines) + "\n")
+    write_text(path, layer_table(model))
     return path
