@@ -363,10 +363,11 @@ def test_style_losses_have_a_line_for_each_transfer():
     assert list(counted.axes[0].lines[0].get_xdata()) == [5, 10]
 
 
-def test_survival_shows_the_noise_dotted():
+def test_survival_shows_the_mean_of_the_noise_dashed():
     ax = plots.survival({"faces": SURVIVED}).axes[0]
-    (dotted,) = [line for line in ax.lines if line.get_linestyle() == ":"]
-    assert list(dotted.get_ydata()) == [0.6] * 3 and ticks(ax.get_xticklabels()) == ["0.3", "1", "3"]
+    (dashed,) = [line for line in ax.lines if line.get_linestyle() == "--"]
+    np.testing.assert_allclose(dashed.get_ydata(), [0.6] * 3)
+    assert ticks(ax.get_xticklabels()) == ["0.3", "1", "3"]
 
 
 def test_long_names_do_not_run_into_each_other():

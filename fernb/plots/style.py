@@ -33,23 +33,28 @@ def style_losses(histories: dict[str, list[dict[str, float]]]) -> "Figure":
 def survival(groups: dict[str, list[dict]]) -> "Figure":
     """Show how many answers outlive a style, by strength: a panel for each group, rows as in ``emotion.json``.
 
-    Lines are styles, with 95 % intervals; dotted ones are noise of the same size.
+    Thin lines are styles, with 95 % intervals; the thick one is their mean, and the dashed one the
+    mean of the controls, noise of the same size.
     """
     figure, axes = new_grid(1, len(groups), size=(5.2, 3.4), sharey=True)
     for ax, (title, rows) in zip(axes[0], groups.items(), strict=True):
+        strengths = sorted({row["strength"] for row in rows})
         for number, style in enumerate(dict.fromkeys(row["style"] for row in rows)):
             own, colour = [row for row in rows if row["style"] == style], PALETTE[number % len(PALETTE)]
-            strengths = [row["strength"] * 1.04 ** (number - 2) for row in own]  # side by side, not one over the other
+            beside = [row["strength"] * 1.05 ** (number - 2) for row in own]  # side by side, not one over the other
             same = [row["same"] for row in own]
             reach = np.abs(np.array([row["interval"] for row in own]).T - same)
-            ax.errorbar(strengths, same, reach, marker=MARKERS[number % 7], capsize=2, color=colour, label=style)
-            ax.plot(strengths, [row["noise"] for row in own], linestyle=":", color=colour)
-        ax.set(xscale="log", ylim=(0, 1.02), xlabel="strength of the style (log; dotted: noise of the same size)")
-        ax.set_xticks([row["strength"] for row in own], [f"{row['strength']:g}" for row in own])
+            settings = {"marker": MARKERS[number % 7], "markersize": 4, "linewidth": 0.8, "alpha": 0.6}
+            ax.errorbar(beside, same, reach, color=colour, label=style, **settings)
+        for key, label, line in (("same", "mean of the styles", "-"), ("noise", "noise of the same size", "--")):
+            means = [np.mean([row[key] for row in rows if row["strength"] == strength]) for strength in strengths]
+            ax.plot(strengths, means, line, color="black", linewidth=2.4, label=label)
+        ax.set(xscale="log", ylim=(0, 1.02), xlabel="strength of the style (log)")
+        ax.set_xticks(strengths, [f"{strength:g}" for strength in strengths])
         ax.minorticks_off()
         ax.grid(alpha=0.3)
         set_title(ax, title)
         percent(ax.yaxis)
     axes[0, 0].set_ylabel("same answer as before")
-    axes[0, -1].legend(frameon=False, fontsize=8)
+    axes[0, -1].legend(frameon=False, fontsize=SMALL, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
