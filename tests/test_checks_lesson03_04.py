@@ -24,11 +24,11 @@ def never_stops(losses, patience):
     return int(np.argmin(losses)) + 1, len(losses)
 
 
-def pooled(reduce):
+def pooled(reduce, axis=(2, 4)):
     def pool(maps, grid):
         n, side, _, c = maps.shape
         field = side // grid
-        return reduce(maps.reshape(n, grid, field, grid, field, c), axis=(2, 4))
+        return reduce(maps.reshape(n, grid, field, grid, field, c), axis=axis)
 
     return pool
 
@@ -52,8 +52,10 @@ def pooled(reduce):
         ("04.1", (lambda faces: np.stack([faces] * 3, -1),), "float32"),
         ("04.2", (lambda images: images / 255,), "0..1"),
         ("04.2", (lambda images: np.subtract(images / 127.5, 1, out=images),), "new one"),
+        ("04.2", (lambda images: images / 127.5 + 1,), "take the 1 away"),
         ("04.3", (pooled(np.max),), "largest"),
         ("04.3", (pooled(np.sum),), "sum"),
+        ("04.3", (pooled(np.mean, (1, 3)),), "over the fields"),
         ("04.5", ("fine-tuned", "pixels", MEANS), "no way"),
         ("04.5", ("pre-trained", "pre-trained", MEANS), "the most"),
     ],

@@ -32,6 +32,7 @@ def pixel_range(for_mobilenet):
         (images / 255, "that is 0..1; 0 must become -1"),
         (images / 127.5, "that is 0..2; something is still to be taken away"),
         (images / 255 - 1, "that is -1..0; divide by half of 255"),
+        (images / 127.5 + 1, "that is 1..3; take the 1 away instead of adding it"),
         (images - 127.5, "the middle is right, the range is not: -1..1 is wanted"),
     ]
     return difference(got, images / 127.5 - 1, mistakes)
@@ -41,9 +42,9 @@ def pixel_range(for_mobilenet):
 def pool_by_hand(pool):
     maps = np.random.default_rng(2).normal(size=(2, 6, 6, 5))
 
-    def fields(grid, reduce):
+    def fields(grid, reduce, axis=(2, 4)):
         side = 6 // grid
-        return reduce(maps.reshape(2, grid, side, grid, side, 5), axis=(2, 4))
+        return reduce(maps.reshape(2, grid, side, grid, side, 5), axis=axis)
 
     return _pooled(pool, maps, fields, 1) or _pooled(pool, maps, fields, 3)
 
@@ -56,6 +57,7 @@ def _pooled(pool, maps, fields, grid):
         (expected.reshape(2, -1), "the means are right; leave them in the shape (n, grid, grid, c)"),
         (maps.mean((1, 2)), "that is the mean of the whole map; cut it into grid × grid fields first"),
         (np.swapaxes(expected, 1, 2), "rows and columns are swapped"),
+        (fields(grid, np.mean, (1, 3)), "you averaged over the fields; the pixels of a field are on the axes 2 and 4"),
     ]
     hint = difference(pool(maps.copy(), grid), expected, mistakes)
     return f"with grid={grid}: {hint}" if hint else None
