@@ -36,12 +36,17 @@ class Page:
         self.widget = Webcam(**{"detector": "haar", **options})
         self.answers, self.seq = [], 0
         self.widget.send = self.answers.append
-        self.widget._reader.follower.tracker.min_hits = 1  # else the first answers wait for more frames
+        self.widget._new_reader = self.new_reader
+
+    def new_reader(self):
+        reader = Webcam._new_reader(self.widget)
+        reader.follower.tracker.min_hits = 1  # else the first answers wait for more frames
+        return reader
 
     def send(self, *buffers: bytes, **changes) -> dict:
         self.seq += 1
         controls = {"smoothing": 0.4, "kind": "exponential", "unsure_below": 0.0}
-        message = {"type": "frame", "v": VERSION, "run": "a-1", "seq": self.seq, **controls, **changes}
+        message = {"type": "frame", "v": VERSION, "page": "a", "run": "a-1", "seq": self.seq, **controls, **changes}
         before = len(self.answers)
         self.widget._opened -= 0.2  # the next frame comes as much later, so that faces are searched in each
         self.widget._handle_custom_msg(message, [memoryview(buffer) for buffer in buffers])
@@ -94,6 +99,8 @@ def test_a_picture_without_a_face_is_answered_with_no_box():
         ([FACE], {"v": 0}, "reload the page"),
         ([FACE], {"v": None, "run": None, "seq": None}, "reload the page"),
         ([FACE], {"type": "hello"}, "reload the page"),
+        ([FACE], {"page": None}, "reload the page"),
+        ([FACE], {"page": "a" * 99}, "reload the page"),
         ([FACE], {"smoothing": "much"}, "controls"),
         ([FACE], {"smoothing": float("nan")}, "smoothing"),
         ([FACE], {"unsure_below": 7}, "unsure"),
@@ -124,7 +131,8 @@ def test_a_recogniser_that_raises_is_answered_and_the_next_frame_goes_on():
             raise fault
 
     page = Page(recogniser=Shows(act))
-    assert page.send(FACE) == {"type": "error", "message": "ValueError: out of order", "v": 1, "run": "a-1", "seq": 1}
+    stamp = {"v": VERSION, "run": "a-1", "seq": 1}
+    assert page.send(FACE) == {"type": "error", "message": "ValueError: out of order", **stamp}
     assert page.send(FACE)["boxes"][0]["label"] == "happy"
 
 
@@ -148,7 +156,8 @@ def test_frames_from_two_threads_wait_for_each_other():
         inside.pop()
 
     page = Page(recogniser=Shows(act))
-    message = {"type": "frame", "v": VERSION, "run": "b", "smoothing": 0, "kind": "none", "unsure_below": 0}
+    controls = {"smoothing": 0, "kind": "none", "unsure_below": 0}
+    message = {"type": "frame", "v": VERSION, "page": "b", "run": "b", **controls}
     threads = [
         threading.Thread(target=page.widget._handle_custom_msg, args=({**message, "seq": i}, [FACE])) for i in range(6)
     ]
@@ -199,6 +208,23 @@ def test_a_snapshot_is_kept_large_with_its_boxes_and_the_person_stays_the_same()
     np.testing.assert_allclose(reading.face.box, 4 * np.array(expected.box), atol=24)
     page.send(FACE)
     assert len(page.widget.snapshots) == 1
+
+
+def test_two_pages_share_no_person_and_no_control():
+    """Two tabs see two rooms: with one tracker, each would find the other's people gone."""
+    page = Page(recogniser=Shows())
+    room = np.full((240, 320, 3), 120, np.uint8)
+    room[60:240, 140:320] = cv2.resize(COLLINS[:, 40:280], (180, 180))
+    for _ in range(3):
+        (here,) = page.send(FACE, record=True)["boxes"]
+        (there,) = page.send(jpeg(room), page="b", unsure_below=0.9, kind="none", record=True)["boxes"]
+        assert (here["person"], here["label"], there["person"], there["label"]) == (1, "happy", 2, "unsure")
+        assert page.send(NOBODY, page="c")["boxes"] == []
+    rows = page.widget.readings()
+    assert rows["track"].tolist() == [1, 2] * 3 and rows["frame"].is_unique
+    for number in range(20):
+        page.send(NOBODY, page=f"d{number}")
+    assert len(page.widget._pages) == webcam.MAX_PAGES  # closed pages tell nobody
 
 
 def test_stop_tells_the_pages():

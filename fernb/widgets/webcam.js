@@ -1,8 +1,9 @@
-// The page's part of fernb.widgets.webcam: camera, pacing of frames, drawing. See fernb/webcam.py for the kernel's part.
+// The page's part of fernb.widgets.webcam: camera, pacing of frames, drawing. See webcam.py for the kernel's part.
 // The engine belongs to the widget (camera, frames on their way); views only show it.
 
-const VERSION = 1; // of the messages; webcam.py has the same
-const MIN_GAP = 50; // ms between two frames: at most 20 a second
+const VERSION = 2; // of the messages; webcam.py has the same
+const MIN_GAP = 25; // ms between two frames: no more than a camera's 30 a second
+const QUICK = 30; // ms of reading below which a second frame may be on its way: a slow kernel would only delay it
 const SLOW = 3000; // ms without an answer until it is said
 const GIVE_UP = 30000; // ms without an answer until the camera goes off
 const OLD = 1500; // ms after which an answer is drawn no more
@@ -58,7 +59,9 @@ class Engine {
 
   forget() {
     this.run = `${this.page}-${++this.count}`;
-    this.waiting = null; // the frame on its way: {seq, at}
+    this.sent = new Map(); // the frames on their way: seq -> time
+    this.depth = 1; // how many there may be
+    this.sentAt = -Infinity; // when the last one went
     this.result = null;
     this.drawn = []; // boxes on the picture
     this.history = []; // {at, boxes} of the last 30 s
@@ -101,7 +104,7 @@ class Engine {
     } catch {
       return; // stopped at once
     }
-    this.next(run, 0);
+    this.listen(run);
   }
 
   async list(run) {
@@ -113,10 +116,9 @@ class Engine {
 
   release() {
     clearInterval(this.watch);
-    clearTimeout(this.timer);
     if (this.stream) stop(this.stream);
     this.stream = this.video.srcObject = null;
-    this.waiting = null;
+    this.sent.clear();
     this.result = null;
   }
 
@@ -126,17 +128,22 @@ class Engine {
     this.set(state, detail);
   }
 
-  next(run, wait) {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => run === this.run && this.send(run), wait);
+  // Offer each new picture of the camera.
+  listen(run) {
+    nextPicture(this.video, () => {
+      if (run !== this.run) return;
+      this.send(run);
+      this.listen(run);
+    });
   }
 
-  // One frame on its way, the newest there is: nothing can queue.
+  // Two frames on their way at most, each the newest there was: nothing can queue.
   send(run) {
-    if (this.waiting || document.hidden || !this.video.videoWidth) return this.next(run, 100);
     const at = performance.now();
-    this.waiting = { seq: ++this.seq, at };
-    const seq = this.seq;
+    if (this.sent.size >= this.depth || document.hidden || !this.video.videoWidth || at - this.sentAt < MIN_GAP) return;
+    const seq = ++this.seq;
+    this.sent.set(seq, at);
+    this.sentAt = at;
     const snapshot = this.settings.snapshot;
     const { videoWidth: w, videoHeight: h } = this.video;
     const width = Math.min(w, snapshot ? SNAPSHOT_SIDE : this.model.get("width"));
@@ -147,16 +154,16 @@ class Engine {
     if (!jpeg) return this.off("error", "The browser made no picture.");
     const bytes = Uint8Array.from(atob(jpeg), (letter) => letter.charCodeAt(0));
     this.settings.snapshot = false;
-    this.model.send({ type: "frame", v: VERSION, run, seq, ...this.settings, snapshot }, undefined, [bytes.buffer]);
+    this.model.send({ type: "frame", v: VERSION, page: this.page, run, seq, ...this.settings, snapshot }, undefined, [bytes.buffer]);
   }
 
   receive(message) {
     if (message.type === "stop") return this.off();
-    if (message.run !== this.run || message.seq !== this.waiting?.seq) return;
+    const at = this.sent.get(message.seq);
+    if (message.run !== this.run || at === undefined) return;
     const now = performance.now();
-    const { at } = this.waiting;
-    this.waiting = null;
-    this.next(this.run, Math.max(0, MIN_GAP - (now - at)));
+    for (const seq of [...this.sent.keys()]) if (seq <= message.seq) this.sent.delete(seq); // an older answer was lost
+    this.depth = message.ms < QUICK ? 2 : 1;
     if (message.v !== VERSION || message.type !== "result") {
       this.result = null;
       if (message.message !== this.detail) this.set("running", message.message ?? "The kernel's answer is of another version.");
@@ -181,7 +188,8 @@ class Engine {
 
   // Four times a second: is the kernel there, is the tab in sight?
   look() {
-    const waited = this.waiting ? performance.now() - this.waiting.at : 0;
+    const [oldest] = this.sent.values();
+    const waited = oldest === undefined ? 0 : performance.now() - oldest;
     if (waited > GIVE_UP) return this.off("noanswer");
     const state = document.hidden ? "hidden" : waited > SLOW ? "slow" : "running";
     if (state !== this.state) this.set(state, state === "running" ? this.detail : "");
@@ -202,6 +210,12 @@ class Engine {
     const most = [...seen].filter(([, times]) => times > 2).sort((a, b) => b[1] - a[1]);
     return most.slice(0, MAX_STRIPS).map(([person]) => person).sort((a, b) => a - b);
   }
+}
+
+// Calls back once when the camera has a new picture; older browsers cannot tell.
+function nextPicture(video, act) {
+  if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(act);
+  else setTimeout(act, 1000 / 30);
 }
 
 const stop = (stream) => stream.getTracks().forEach((track) => track.stop());

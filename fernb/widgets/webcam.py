@@ -1,14 +1,16 @@
 """The browser's camera in JupyterLab: the page sends pictures, the kernel answers with readings.
 
-It works wherever the kernel runs, for the camera is asked for by the browser. The page has one
-picture on its way at a time and sends the newest one after each answer, so nothing queues behind
-a slow kernel. Taught in notebook 05; ``webcam.js`` is the page's part.
+It works wherever the kernel runs, for the camera is asked for by the browser. The page has at most
+two pictures on their way, one where the kernel is slow, and sends the newest one after each answer,
+so nothing queues. Each page that shows the widget has a reader of its own. Taught in notebook 05;
+``webcam.js`` is the page's part.
 """
 
+import itertools
 import threading
 import time
 from collections import deque
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,12 +34,13 @@ from fernb.vision.images import decode_image
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = 1  # of the messages; webcam.js has the same
+VERSION = 2  # of the messages; webcam.js has the same
 MAX_BYTES = 4 << 20  # of a picture; Jupyter's server cuts the connection above 10 MiB
 MAX_SIDE = 4096  # pixels; a small file can hold a picture that fills the memory
 WIDTH = 320  # pixels of the pictures that are read
 RECORDED = 60_000  # frames kept while recording: more than an hour
 SNAPSHOTS = 20
+MAX_PAGES = 8  # whose people are remembered; a page that was closed tells nobody
 MAX_LOST_S = 3.0  # seconds; a slow kernel answers once a second, and people must keep their numbers
 NO_PICTURE = np.empty((0, 0, 3), np.uint8)
 _FOLDER = Path(__file__).parent
@@ -69,6 +72,22 @@ class Settings:
     def steady(self) -> SteadyOptions:
         """How answers are made steady. Raises :class:`~fernb.errors.FernbError` for an unknown kind."""
         return SteadyOptions(self.kind, self.smoothing, confidence_threshold=self.unsure_below)
+
+
+@dataclass
+class _Page:
+    """What belongs to one page that shows the widget; ``numbers`` are the widget's for the reader's tracks."""
+
+    reader: FaceReader
+    settings: Settings
+    numbers: dict[int, int] = field(default_factory=dict)
+
+    def retune(self, settings: Settings) -> None:
+        """Follow the page's controls."""
+        old, self.reader.fatigue = self.settings, settings.eyes
+        if (settings.smoothing, settings.kind, settings.unsure_below) != (old.smoothing, old.kind, old.unsure_below):
+            self.reader.retune(settings.steady())
+        self.settings = settings
 
 
 class Webcam(anywidget.AnyWidget):
@@ -105,9 +124,9 @@ class Webcam(anywidget.AnyWidget):
         )
         self.snapshots: deque[tuple[Frame, list[Reading]]] = deque(maxlen=SNAPSHOTS)
         self._recorded: deque[tuple[Frame, list[Reading]]] = deque(maxlen=RECORDED)
-        self._settings = start
-        follower = FaceFollower(Tracker(max_lost_s=MAX_LOST_S), detector=detector)
-        self._reader = FaceReader(recogniser, start.steady(), follower=follower)
+        self._recogniser, self._detector, self._start = recogniser, detector, start
+        self._pages: dict[str, _Page] = {}  # the one that was heard of last at the end
+        self._numbers = itertools.count(1)  # of the people in all pages: one table holds them
         self._lock = threading.Lock()  # ipykernel answers messages from changing threads
         self._opened = time.monotonic()
         self._count = 0
@@ -156,10 +175,10 @@ class Webcam(anywidget.AnyWidget):
         start = time.perf_counter()
         if message.get("type") != "frame" or message.get("v") != VERSION:
             raise FernbError("the page and the kernel run different versions of fernb; reload the page.")
-        settings = Settings.read(message)
-        self._retune(settings)
+        settings, page = Settings.read(message), self._page(message.get("page"))
+        page.retune(settings)
         rgb = read_jpeg(buffers)
-        frame, readings = self._read(rgb)
+        frame, readings = self._read(page, rgb)
         if settings.record:
             self._recorded.append((replace(frame, rgb=NO_PICTURE), readings))
         if settings.snapshot:
@@ -172,20 +191,32 @@ class Webcam(anywidget.AnyWidget):
             "snapshots": len(self.snapshots),
         }
 
-    def _retune(self, settings: Settings) -> None:
-        old, self._reader.fatigue = self._settings, settings.eyes
-        if (settings.smoothing, settings.kind, settings.unsure_below) != (old.smoothing, old.kind, old.unsure_below):
-            self._reader.retune(settings.steady())
-        self._settings = settings
+    def _page(self, name: object) -> _Page:
+        """Return the page of that name, made where it is new; two cameras must not share one tracker."""
+        if not isinstance(name, str) or len(name) > 40:
+            raise FernbError("the page did not say which one it is; reload the page.")
+        page = self._pages.pop(name, None) or _Page(self._new_reader(), self._start)
+        self._pages[name] = page
+        if len(self._pages) > MAX_PAGES:
+            del self._pages[next(iter(self._pages))]
+        return page
 
-    def _read(self, rgb: np.ndarray) -> tuple[Frame, list[Reading]]:
+    def _new_reader(self) -> FaceReader:
+        follower = FaceFollower(Tracker(max_lost_s=MAX_LOST_S), detector=self._detector)
+        return FaceReader(self._recogniser, self._start.steady(), follower=follower)
+
+    def _read(self, page: _Page, rgb: np.ndarray) -> tuple[Frame, list[Reading]]:
         """Read a picture at the widget's width: a snapshot comes larger, and people must keep their numbers."""
         if rgb.shape[1] > self.width:
             height = max(1, round(rgb.shape[0] * self.width / rgb.shape[1]))
             rgb = cv2.resize(rgb, (self.width, height), interpolation=cv2.INTER_AREA)
         frame = Frame(self._count, time.monotonic() - self._opened, rgb)
         self._count += 1
-        return frame, self._reader(frame)
+        readings = page.reader(frame)
+        for reading in readings:
+            if reading.track not in page.numbers:
+                page.numbers[reading.track] = next(self._numbers)
+        return frame, [replace(reading, track=page.numbers[reading.track]) for reading in readings]
 
 
 def read_jpeg(buffers: list) -> np.ndarray:
