@@ -4,6 +4,7 @@
 const VERSION = 2; // of the messages; webcam.py has the same
 const MIN_GAP = 25; // ms between two frames: no more than a camera's 30 a second
 const QUICK = 30; // ms of reading below which a second frame may be on its way: a slow kernel would only delay it
+const NUDGE = 12; // ms after a frame: see nudge()
 const SLOW = 3000; // ms without an answer until it is said
 const GIVE_UP = 30000; // ms without an answer until the camera goes off
 const OLD = 1500; // ms after which an answer is drawn no more
@@ -155,6 +156,13 @@ class Engine {
     const bytes = Uint8Array.from(atob(jpeg), (letter) => letter.charCodeAt(0));
     this.settings.snapshot = false;
     this.model.send({ type: "frame", v: VERSION, page: this.page, run, seq, ...this.settings, snapshot }, undefined, [bytes.buffer]);
+    if (this.depth > 1) setTimeout(() => this.nudge(run, seq), NUDGE);
+  }
+
+  // Jupyter's server holds the answer back until the browser has acknowledged the kernel's "busy" before it (Nagle's
+  // algorithm), and the browser lets 40 ms pass before it does, unless it has something to send: so it gets something.
+  nudge(run, seq) {
+    if (run === this.run && this.sent.has(seq)) this.model.send({ type: "nudge", v: VERSION });
   }
 
   receive(message) {

@@ -158,7 +158,9 @@ class Webcam(anywidget.AnyWidget):
     # --- messages ------------------------------------------------------------------------------------
 
     def _on_message(self, _widget: object, message: dict, buffers: list) -> None:
-        """Answer a frame, whatever happens: the page sends the next one only after the answer."""
+        """Answer a frame, whatever happens: the page waits for it. A nudge only keeps the connection awake."""
+        if message.get("type") == "nudge":
+            return
         stamp = {"v": VERSION, "run": message.get("run"), "seq": message.get("seq")}
         answer = {"type": "error", "message": "the kernel was interrupted; going on."}
         try:
