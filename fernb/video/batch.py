@@ -1,9 +1,14 @@
-"""Many videos: a process a core, a manifest of what is done, and no broken one stops the others."""
+"""Many videos: a process a core, a manifest of what is done, and no broken one stops the others.
+
+:mod:`fernb.video.cluster` does the same on several machines.
+"""
 
 import json
 import multiprocessing
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,14 @@ from fernb.video.scan import distinct
 
 VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
 MANIFEST = "manifest.json"
+MAX_WRITING = 0.05  # share of the time that goes into writing the manifest, however long it is
+
+Work = Callable[[Path, Path, dict], list[Path]]
+"""Takes a source, the output folder and the options; returns the files it wrote. A function of a module."""
+
+Outcome = list[Path] | BaseException
+Runner = Callable[[Work, Sequence[Path], Path, dict], Iterator[tuple[Path, Outcome]]]
+"""Does some work for each source, and yields each with its outcome as they come."""
 
 
 def sources_of(given: Sequence[Path]) -> list[Path]:
@@ -29,62 +42,110 @@ def sources_of(given: Sequence[Path]) -> list[Path]:
     return sources
 
 
+def in_processes(work: Work, sources: Sequence[Path], out: Path, options: dict) -> Iterator[tuple[Path, Outcome]]:
+    """Do ``work`` for each source in a process a core: a :data:`Runner`.
+
+    A crash in native code, or a kill by a system that is short of memory, ends the process and with it
+    the whole pool, and nobody says whose fault it was. So those that were under work are tried again
+    one by one, each in a process of its own, and only the guilty one fails.
+    """
+    left, suspects, cores = list(sources), 0, runtime.cores()
+    while left:
+        group = left[:1] if suspects else left
+        pool = ProcessPoolExecutor(min(cores, len(group)), mp_context=multiprocessing.get_context("spawn"))
+        try:
+            jobs = {pool.submit(single_threaded, work, source, out, options): source for source in group}
+            for job in as_completed(jobs):
+                error = job.exception()
+                if isinstance(error, BrokenProcessPool) and len(group) > 1:
+                    continue
+                left.remove(jobs[job])
+                yield jobs[job], error or job.result()
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C those that wait must not begin
+        # a pool works in order, and hands out one more than it has processes
+        suspects = suspects - 1 if suspects else min(cores + 1, len(left))
+
+
+def single_threaded(work: Work, source: Path, out: Path, options: dict) -> list[Path]:
+    """Do ``work`` in one thread: with a process a core, more would only wait for each other."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    return work(source, out, options)
+
+
 def scan_many(
     sources: Sequence[Path],
     out: Path,
-    work: Callable[[Path, Path, dict], list[Path]],
+    work: Work,
     options: dict[str, Any],
     *,
+    run: Runner = in_processes,
     log: Callable[[str], None] = print,
-    workers: int | None = None,
 ) -> list[Path]:
-    """Do ``work(source, out, options)`` for each source, in a process a core; return those that failed.
+    """Let ``run`` do ``work(source, out, options)`` for each source; return those that failed.
 
-    ``work`` is a function of a module, for other processes import it; it returns the files it wrote.
     ``out/manifest.json`` tells of each source whether it is done, failed (and why) or unfinished; a
     second call with the same ``options`` does only what is not done, or has changed. ``log`` is
     called with a line for each. A kill loses the videos under work only.
 
     Raises :class:`~fernb.errors.DataError` for a manifest that cannot be read.
     """
-    path = out / MANIFEST
-    manifest = _read(path)
-    left = [one for one in sources if not _done(manifest.get(str(one.absolute())), one, options)]
-    for source in left:
-        manifest[str(source.absolute())] = {"state": "unfinished"}
-    write_json(path, manifest)
+    sources, out = [source.absolute() for source in sources], out.absolute()  # other processes may stand elsewhere
+    manifest = _Manifest(out / MANIFEST)
+    left = [one for one in sources if not _done(manifest.entries.get(str(one)), one, options)]
+    manifest.entries |= {str(source): {"state": "unfinished"} for source in left}
+    manifest.write()
     if len(left) < len(sources):
         log(f"{len(sources) - len(left)} of {len(sources)} are done already.")
-    failed, context = [], multiprocessing.get_context("spawn")
-    workers = min(workers or runtime.cores(), len(left)) or 1
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        jobs = {pool.submit(work, source, out, options): source for source in left}
-        for number, job in enumerate(as_completed(jobs), 1):
-            source = jobs[job]
-            entry = _outcome(job, source, options)
-            manifest[str(source.absolute())] = entry
-            write_json(path, manifest)
+    failed, start = [], time.monotonic()
+    try:
+        for number, (source, outcome) in enumerate(run(work, left, out, options), 1):
+            entry = manifest.entries[str(source)] = _entry(outcome, source, options)
+            manifest.write_now_and_then()
             if entry["state"] == "failed":
                 failed.append(source)
             why = f": {entry['why']}" if entry["state"] == "failed" else ""
-            log(f"{number} of {len(left)}: {source.name} {entry['state']}{why}")
+            still = (time.monotonic() - start) / number * (len(left) - number)
+            log(f"{number} of {len(left)}, {still / 60:.0f} min left: {source.name} {entry['state']}{why}")
+    finally:
+        manifest.write()
     return failed
 
 
-def _one_thread() -> None:
-    import cv2
+class _Manifest:
+    """The state of each source by its path, in a JSON file."""
 
-    cv2.setNumThreads(1)  # a process a core: more threads would only wait for each other
+    def __init__(self, path: Path):
+        self.path, self.entries = path, _read(path)
+        self._wrote = self._took = 0.0
+
+    def write(self) -> None:
+        start = time.monotonic()
+        write_json(self.path, self.entries)
+        self._wrote = time.monotonic()
+        self._took = self._wrote - start
+
+    def write_now_and_then(self) -> None:
+        """Write at once while that is quick: with ten thousand entries it would be most of the work."""
+        if time.monotonic() - self._wrote >= self._took / MAX_WRITING:
+            self.write()
 
 
-def _outcome(job: Any, source: Path, options: dict) -> dict:
-    try:
-        files = [str(path) for path in job.result()]
-    except (FernbError, OSError) as error:
-        return {"state": "failed", "why": str(error)}
-    except Exception as error:  # one video must not stop ten thousand
-        return {"state": "failed", "why": f"{type(error).__name__}: {error}"}
-    return {"state": "done", "files": files, "options": json.loads(json.dumps(options, default=str)), **_stamp(source)}
+def _entry(outcome: Outcome, source: Path, options: dict) -> dict:
+    if isinstance(outcome, BrokenProcessPool):
+        return {"state": "failed", "why": "its process crashed; the file may be damaged, or memory was short."}
+    if isinstance(outcome, FernbError | OSError):
+        return {"state": "failed", "why": str(outcome)}
+    if isinstance(outcome, BaseException):  # one video must not stop ten thousand
+        return {"state": "failed", "why": f"{type(outcome).__name__}: {outcome}"}
+    files = [str(path) for path in outcome]
+    return {"state": "done", "files": files, "options": _plain(options), **_stamp(source)}
+
+
+def _plain(options: dict) -> dict:
+    return json.loads(json.dumps(options, default=str))
 
 
 def _stamp(source: Path) -> dict:
@@ -95,9 +156,12 @@ def _stamp(source: Path) -> dict:
 def _done(entry: dict | None, source: Path, options: dict) -> bool:
     if not entry or entry.get("state") != "done" or not source.exists():
         return False
-    same = json.loads(json.dumps(options, default=str)) == entry.get("options")
     unchanged = all(entry.get(name) == value for name, value in _stamp(source).items())
-    return same and unchanged and all(Path(name).exists() for name in entry.get("files", []))
+    return (
+        _plain(options) == entry.get("options")
+        and unchanged
+        and all(Path(name).exists() for name in entry.get("files", []))
+    )
 
 
 def _read(path: Path) -> dict:

@@ -4,7 +4,7 @@
 const VERSION = 2; // of the messages; webcam.py has the same
 const MIN_GAP = 25; // ms between two frames: no more than a camera's 30 a second
 const QUICK = 30; // ms of reading below which a second frame may be on its way: a slow kernel would only delay it
-const NUDGE = 12; // ms after a frame: see nudge()
+const NUDGE = 14; // ms after a frame: see nudge()
 const SLOW = 3000; // ms without an answer until it is said
 const GIVE_UP = 30000; // ms without an answer until the camera goes off
 const OLD = 1500; // ms after which an answer is drawn no more

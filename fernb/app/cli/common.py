@@ -23,6 +23,8 @@ EXTRAS = {
     "anywidget": "lab",
     "ipywidgets": "lab",
     "kagglehub": "kaggle",
+    "dask": "cluster",
+    "distributed": "cluster",
 }
 """The extra of pyproject.toml that brings a package which fernb alone does not need."""
 

@@ -1,6 +1,7 @@
 """``fernb scan``, ``live``, ``extract`` and ``preprocess``."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,11 +91,19 @@ def scan_one(video: Path, out: Path, options: dict) -> list[Path]:
 @click.option("--video", "kinds", flag_value="video", multiple=True, help="Write the annotated video.")
 @click.option("--plot", "kinds", flag_value="plot", multiple=True, help="Write each person's timeline.")
 @click.option("--wide", "kinds", flag_value="wide", multiple=True, help="Write counts per frame, as older tools did.")
+@click.option("--scheduler", help="Let a Dask cluster do it: its address (tcp://host:8786), or local.")
 @reading_options
-def scan(videos: tuple[Path, ...], out: Path | None, every: str, kinds: tuple[str, ...], **reading: Any) -> None:
+def scan(
+    videos: tuple[Path, ...],
+    out: Path | None,
+    every: str,
+    kinds: tuple[str, ...],
+    scheduler: str | None,
+    **reading: Any,
+) -> None:
     """Name each person's emotions in VIDEOS, or folders of them or of images: a table, an annotated copy and timelines.
 
-    Several videos are read at once, a process a core, and a second call does only what is left.
+    Several videos are read at once, a process a core or on a cluster, and a second call does only what is left.
     """
     from fernb.video import batch
     from fernb.video import scan as video_scan
@@ -103,12 +112,8 @@ def scan(videos: tuple[Path, ...], out: Path | None, every: str, kinds: tuple[st
     chosen = video_scan.sampling(every)
     out, kinds = out or config.WORKSPACE / "out" / "scan", kinds or ("csv", "video", "plot")
     sources = batch.sources_of(videos)
-    if len(sources) > 1:
-        options = {"every": every, "kinds": kinds, "reading": reading}
-        if failed := batch.scan_many(sources, out, scan_one, options, log=click.echo):
-            raise FernbError(
-                f"{len(failed)} of {len(sources)} could not be scanned; {short(out / batch.MANIFEST)} says why."
-            )
+    if len(sources) > 1 or scheduler:
+        _scan_many(sources, out, {"every": every, "kinds": kinds, "reading": reading}, scheduler)
         return
     (video,) = sources
     with Progress(video.name) as progress:
@@ -116,6 +121,23 @@ def scan(videos: tuple[Path, ...], out: Path | None, every: str, kinds: tuple[st
         paths = video_scan.scan(video, out, reader, chosen, kinds, progress=progress, log=progress.log)
     click.echo("\n".join(video_table.summary(paths[0])))
     click.echo("wrote " + ", ".join(map(short, paths)))
+
+
+def _scan_many(sources: list[Path], out: Path, options: dict, scheduler: str | None) -> None:
+    from fernb.video import batch
+
+    if model := options["reading"]["model"]:
+        options["reading"]["model"] = model.absolute()  # a worker stands in another folder
+    with ExitStack() as stack:
+        run = batch.in_processes
+        if scheduler:
+            from fernb.video.cluster import on_cluster
+
+            run = stack.enter_context(on_cluster(scheduler))
+        failed = batch.scan_many(sources, out, scan_one, options, run=run, log=click.echo)
+    if failed:
+        where = short(out / batch.MANIFEST)
+        raise FernbError(f"{len(failed)} of {len(sources)} could not be scanned; {where} says why.")
 
 
 @command("live", example="fernb live --source 0")
