@@ -1,7 +1,10 @@
 """Many videos at once: what is done is not done again, and a broken one stops nothing."""
 
 import json
+import os
 import shutil
+import signal
+import time
 
 import cv2
 import numpy as np
@@ -58,3 +61,39 @@ def test_a_broken_manifest_is_one_sentence(tmp_path, content):
 def test_a_folder_of_images_is_one_source(tmp_path):
     (tmp_path / "img1.png").write_bytes(b"")
     assert batch.sources_of([tmp_path]) == [tmp_path]
+
+
+def crash(source, out, options):
+    """Work that one file kills."""
+    if source.stem == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    made = out / f"{source.stem}.csv"
+    made.write_text("")
+    return [made]
+
+
+def test_a_crash_in_native_code_fails_one_video_only(tmp_path):
+    """The pool of processes ends with the process: all videos after it failed."""
+    given = [tmp_path / f"{name}.mp4" for name in ("a", "b", "deadly", "c", "d", "e")]
+    for source in given:
+        source.write_bytes(b"")
+    said = []
+    assert batch.scan_many(given, tmp_path, crash, {}, log=said.append) == [tmp_path / "deadly.mp4"]
+    manifest = json.loads((tmp_path / batch.MANIFEST).read_text())
+    assert [entry["state"] for entry in manifest.values()] == ["done", "done", "failed", "done", "done", "done"]
+    assert "process crashed" in manifest[str(tmp_path / "deadly.mp4")]["why"]
+    assert len(said) == 6
+
+
+def test_a_long_manifest_is_not_written_for_each_video(tmp_path, monkeypatch):
+    """Ten thousand times a file of ten thousand entries would be most of the work."""
+    written = []
+    monkeypatch.setattr(batch, "write_json", lambda path, entries: (written.append(1), time.sleep(0.01)))
+    for name in (names := [f"{i}.mp4" for i in range(50)]):
+        (tmp_path / name).write_bytes(b"")
+
+    def run(work, sources, out, options):
+        return ((source, []) for source in sources)
+
+    batch.scan_many([tmp_path / name for name in names], tmp_path, crash, {}, run=run, log=lambda line: None)
+    assert len(written) <= 5  # the first, the last, and a few in between

@@ -20,6 +20,7 @@ from fernb import config
 ROOT = config.ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEWEST = os.environ.get("CONSTRAINTS") == ""
+EVERYTHING = ("cluster", "lab", "train", "test")  # what `make` installs
 pinned_versions_only = pytest.mark.skipif(NEWEST, reason="this run tries the newest versions, not the tested ones")
 
 
@@ -71,7 +72,7 @@ def test_constraints_are_exact_versions():
     assert len(lines) == len(constraints())
 
 
-@pytest.mark.parametrize("requirement", [r for r in direct("lab", "train", "test") if applies(r)], ids=lambda r: r.name)
+@pytest.mark.parametrize("requirement", [r for r in direct(*EVERYTHING) if applies(r)], ids=lambda r: r.name)
 def test_ranges_hold_the_tested_version(requirement):
     tested = {canonicalize_name(name): version for name, version in constraints().items()}
     assert requirement.specifier, "every dependency has a range"
@@ -83,7 +84,7 @@ def test_constraints_are_what_is_installed():
     tested = {canonicalize_name(name): version for name, version in constraints().items()}
     installed = {name: importlib.metadata.version(name) for name in tested if _is_installed(name)}
     assert {name: version for name, version in tested.items() if name in installed} == installed
-    needed = reachable("lab", "train", "test") - {"setuptools", "wheel"}  # tools that come with a virtual environment
+    needed = reachable(*EVERYTHING) - {"setuptools", "wheel"}  # tools that come with a virtual environment
     assert needed <= set(tested), "constraints.txt lacks some"
     if (sys.platform, sys.version_info[:2]) == ("linux", (3, 11)):
         assert set(tested) <= needed, "constraints.txt names what nothing needs"
@@ -99,7 +100,7 @@ def _is_installed(name: str) -> bool:
 def test_only_one_opencv_can_come():
     """Two wheels overwrite each other's files, and only the headless one runs on servers."""
     opencv = {"opencv-python-headless"}
-    assert {name for name in reachable("lab", "train", "test") if name.startswith("opencv")} == opencv
+    assert {name for name in reachable(*EVERYTHING) if name.startswith("opencv")} == opencv
     everything = {canonicalize_name(r.name) for r in direct(*PROJECT["optional-dependencies"])}
     assert {name for name in everything if name.startswith("opencv")} == opencv
     assert {name for name in constraints() if name.startswith("opencv")} == opencv
@@ -130,7 +131,7 @@ def expected_environment() -> dict:
     tested = {canonicalize_name(name): version for name, version in constraints().items()}
     tested["tensorflow"] = tested["tensorflow-cpu"]  # the same release, for the other systems
     pins = []
-    for requirement in sorted(direct("lab", "train", "test"), key=lambda r: r.name):
+    for requirement in sorted(direct(*EVERYTHING), key=lambda r: r.name):
         marker = f" ; {requirement.marker}" if requirement.marker else ""
         pins.append(f"{requirement.name}=={tested[canonicalize_name(requirement.name)]}{marker}")
     pip = ["-c constraints.txt", "-e .", *pins]

@@ -3,6 +3,7 @@
 :mod:`fernb.video.cluster` does the same on several machines.
 """
 
+import contextlib
 import json
 import multiprocessing
 import time
@@ -19,6 +20,7 @@ from fernb.video.scan import distinct
 
 VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
 MANIFEST = "manifest.json"
+NOTES = ".manifest"  # a folder with a note on each video that is done and not in the manifest yet
 MAX_WRITING = 0.05  # share of the time that goes into writing the manifest, however long it is
 
 Work = Callable[[Path, Path, dict], list[Path]]
@@ -54,7 +56,7 @@ def in_processes(work: Work, sources: Sequence[Path], out: Path, options: dict) 
         group = left[:1] if suspects else left
         pool = ProcessPoolExecutor(min(cores, len(group)), mp_context=multiprocessing.get_context("spawn"))
         try:
-            jobs = {pool.submit(single_threaded, work, source, out, options): source for source in group}
+            jobs = {pool.submit(noted, work, source, out, options): source for source in group}
             for job in as_completed(jobs):
                 error = job.exception()
                 if isinstance(error, BrokenProcessPool) and len(group) > 1:
@@ -67,12 +69,21 @@ def in_processes(work: Work, sources: Sequence[Path], out: Path, options: dict) 
         suspects = suspects - 1 if suspects else min(cores + 1, len(left))
 
 
-def single_threaded(work: Work, source: Path, out: Path, options: dict) -> list[Path]:
-    """Do ``work`` in one thread: with a process a core, more would only wait for each other."""
+def noted(work: Work, source: Path, out: Path, options: dict) -> list[Path]:
+    """Do ``work`` in one thread, unless it is done, and leave a note before anybody is told.
+
+    With a process a core, more threads would only wait for each other. A result in a process's memory
+    is lost with the process, and the work would be done again; a note on the disk stays.
+    """
     import cv2
 
-    cv2.setNumThreads(1)
-    return work(source, out, options)
+    note = out / NOTES / f"{source.name}.json"
+    entry = _read(note).get(str(source))
+    if not _done(entry, source, options):
+        cv2.setNumThreads(1)
+        entry = _entry(work(source, out, options), source, options)
+        write_json(note, {str(source): entry})
+    return [Path(name) for name in entry["files"]]
 
 
 def scan_many(
@@ -102,8 +113,8 @@ def scan_many(
     failed, start = [], time.monotonic()
     try:
         for number, (source, outcome) in enumerate(run(work, left, out, options), 1):
-            entry = manifest.entries[str(source)] = _entry(outcome, source, options)
-            manifest.write_now_and_then()
+            entry = _entry(outcome, source, options)
+            manifest.take(source, entry)
             if entry["state"] == "failed":
                 failed.append(source)
             why = f": {entry['why']}" if entry["state"] == "failed" else ""
@@ -111,26 +122,41 @@ def scan_many(
             log(f"{number} of {len(left)}, {still / 60:.0f} min left: {source.name} {entry['state']}{why}")
     finally:
         manifest.write()
+        with contextlib.suppress(OSError):  # a video was stopped after its note, and before its result
+            manifest.notes.rmdir()
     return failed
 
 
 class _Manifest:
-    """The state of each source by its path, in a JSON file."""
+    """The state of each source by its path: a JSON file, and the notes that it has not taken in yet."""
 
     def __init__(self, path: Path):
-        self.path, self.entries = path, _read(path)
+        self.path, self.notes = path, path.parent / NOTES
+        self.entries = _read(path)
+        self._taken: list[Path] = []  # notes
+        for note in self.notes.glob("*.json"):
+            self.entries |= _read(note)
+            self._taken.append(note)
         self._wrote = self._took = 0.0
+
+    def take(self, source: Path, entry: dict) -> None:
+        """Take in what became of a source, and write the file where that is quick.
+
+        With ten thousand entries, writing it for each would be most of the work.
+        """
+        self.entries[str(source)] = entry
+        self._taken.append(self.notes / f"{source.name}.json")
+        if time.monotonic() - self._wrote >= self._took / MAX_WRITING:
+            self.write()
 
     def write(self) -> None:
         start = time.monotonic()
         write_json(self.path, self.entries)
+        for note in self._taken:
+            note.unlink(missing_ok=True)
+        self._taken.clear()
         self._wrote = time.monotonic()
         self._took = self._wrote - start
-
-    def write_now_and_then(self) -> None:
-        """Write at once while that is quick: with ten thousand entries it would be most of the work."""
-        if time.monotonic() - self._wrote >= self._took / MAX_WRITING:
-            self.write()
 
 
 def _entry(outcome: Outcome, source: Path, options: dict) -> dict:

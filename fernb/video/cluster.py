@@ -5,12 +5,13 @@ own, or behind TLS (Dask's documentation, "Security").
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from fernb import runtime
 from fernb.errors import FernbError
-from fernb.video.batch import Outcome, Runner, Work, single_threaded
+from fernb.video.batch import Outcome, Runner, Work, noted
 
 TIMEOUT_S = 10.0  # seconds for the scheduler to answer, and for a first worker to be there
 ENDED = ("cancelled", "lost")  # states of a job when the scheduler is gone
@@ -32,7 +33,7 @@ def on_cluster(scheduler: str) -> Iterator[Runner]:
 
     with ExitStack() as stack:
         if scheduler == "local":
-            cluster = LocalCluster(n_workers=runtime.cores(), threads_per_worker=1, dashboard_address=None)
+            cluster = LocalCluster(n_workers=runtime.cores(), threads_per_worker=1, dashboard_address=":0")
             scheduler = stack.enter_context(cluster).scheduler_address
         try:
             client = stack.enter_context(Client(scheduler, timeout=TIMEOUT_S, set_as_default=False))
@@ -44,15 +45,16 @@ def on_cluster(scheduler: str) -> Iterator[Runner]:
             ) from error
 
         def run(work: Work, sources: Sequence[Path], out: Path, options: dict) -> Iterator[tuple[Path, Outcome]]:
-            from distributed import as_completed
+            from distributed import KilledWorker, as_completed
 
-            jobs = {client.submit(single_threaded, work, one, out, options, pure=False): one for one in sources}
-            for job in as_completed(list(jobs)):
+            jobs = {client.submit(noted, work, one, out, options, pure=False): one for one in sources}
+            for job in as_completed(list(jobs), loop=client.loop):
                 if job.status in ENDED:
                     raise FernbError(f"the scheduler at {scheduler} is gone; the same command goes on with the rest.")
-                # a result lies in its worker's memory: taken and released at once, it is not worked out again
-                # when that worker dies later
-                yield jobs.pop(job), job.exception() or job.result()
-                job.release()
+                error = job.exception()
+                outcome = BrokenProcessPool() if isinstance(error, KilledWorker) else error or job.result()
+                source = jobs.pop(job)
+                job.release()  # else it would be worked out again when the worker that keeps its result dies
+                yield source, outcome
 
         yield run
