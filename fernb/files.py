@@ -85,6 +85,41 @@ def _folder_in_use(folder: Path) -> Iterator[None]:
             os.close(handle)
 
 
+@contextlib.contextmanager
+def alone(path: Path, what: str) -> Iterator[None]:
+    """Hold ``path``, a hidden file beside the output, so that no second process does the same at once.
+
+    The system lets go of it when the process dies. Raises :class:`~fernb.errors.OutputError` where
+    another process holds it; ``what`` is the output's name in the sentence. Without locks (Windows,
+    some network file systems) nothing is held.
+    """
+    with _sentence(path), contextlib.ExitStack() as stack:
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+            stack.callback(_remove_if_empty, path.parent)  # where nothing comes of it
+        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+        stack.callback(os.close, handle)
+        _hold(handle, what)
+        stack.callback(path.unlink, missing_ok=True)
+        held = stack.pop_all()
+    with held:
+        yield
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _hold(handle: int, what: str) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutputError(f"another fernb writes {what} just now; wait for it, or choose another folder.") from error
+    except (OSError, AttributeError):  # no locks here
+        return
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write ``text`` as UTF-8."""
     with atomic_write(path) as temporary:

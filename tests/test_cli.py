@@ -94,6 +94,14 @@ def test_train_then_predict_with_it(few, tmp_path):
     assert json.loads(answer.stdout)["accuracy"] == sidecar["metrics"]["test"]["accuracy"]
 
 
+def test_train_leaves_an_earlier_run_alone(few, tmp_path):
+    """Without --resume, its state and history were removed."""
+    (tmp_path / "state.npz").write_bytes(b"hours of work")
+    result = run("train", "--recipe", "lesson", "--epochs", "1", "--out", tmp_path)
+    assert result.exit_code == 1 and "--resume" in result.stderr and "--out" in result.stderr
+    assert (tmp_path / "state.npz").read_bytes() == b"hours of work"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -279,6 +287,13 @@ def test_doctor_sees_a_wrong_opencv(monkeypatch, wheels, word):
     monkeypatch.setattr(doctor, "opencv_wheels", lambda: wheels)
     result = run("doctor")
     assert result.exit_code == 1 and word in result.stdout and "pip install" in result.stdout
+
+
+def test_doctor_says_how_to_get_yunet(monkeypatch, tmp_path):
+    monkeypatch.setenv("FERNB_MODELS", str(tmp_path))
+    assert "detector      Haar; `fernb fetch yunet`" in run("doctor").stdout
+    (tmp_path / "face_yunet.onnx").write_bytes(b"another")
+    assert "face_yunet.onnx has an unknown hash and is not used" in run("doctor").stdout
 
 
 def test_doctor_sees_missing_data_and_model(monkeypatch, tmp_path):

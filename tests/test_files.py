@@ -12,7 +12,7 @@ import pytest
 
 from fernb import runtime
 from fernb.errors import FernbError, OutputError
-from fernb.files import TEMPORARY, atomic_write, write_json, write_text
+from fernb.files import TEMPORARY, alone, atomic_write, write_json, write_text
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):
@@ -153,3 +153,20 @@ def test_two_threads_may_silence_standard_error(capfd):
 def test_no_standard_error_is_no_error():
     code = "import os; os.close(2); from fernb.runtime import silent_stderr\nwith silent_stderr(): print('fine')"
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True).stdout == "fine\n"
+
+
+def test_two_at_once_into_one_output_are_told(tmp_path):
+    """Each went on writing, over the other's files."""
+    lock, hold = tmp_path / "out" / ".lock", "import sys, time; from pathlib import Path; from fernb.files import alone"
+    program = f"{hold}\nwith alone(Path(sys.argv[1]), 'it'): print('held', flush=True); time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", program, str(lock)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(OutputError, match="another fernb writes out/films just now"), alone(lock, "out/films"):
+            pass
+    finally:
+        other.kill()
+        other.wait()
+    with alone(lock, "out/films"):  # the system let go of it
+        pass
+    assert not lock.exists()

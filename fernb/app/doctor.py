@@ -83,9 +83,11 @@ def _data() -> str:
 
 
 def _detector() -> str:
-    found = find_yunet()
-    hint = f"Haar; for YuNet put its .onnx file into {config.models_folder()}"
-    return f"detector      {f'YuNet, {found}' if found else hint}"
+    if found := find_yunet():
+        return f"detector      YuNet, {found}"
+    if strange := sorted(config.models_folder().glob("*yunet*.onnx")):
+        return f"detector      Haar; {strange[0]} has an unknown hash and is not used; run `fernb fetch yunet`"
+    return "detector      Haar; `fernb fetch yunet` gets YuNet, a better one"
 
 
 def _camera() -> str:

@@ -7,6 +7,8 @@ import click
 from fernb import config
 from fernb.app.cli.choices import RECIPES, one_of
 from fernb.app.cli.common import PATH, command, command_line, short
+from fernb.errors import OutputError
+from fernb.files import alone
 
 
 @command("train", example="fernb train --recipe vgg --data fer2013")
@@ -41,20 +43,25 @@ def train(
 
     chosen = named(recipe, **({"epochs": epochs} if epochs else {}))
     out = out or config.RUNS / recipe
-    written = train_and_publish(
-        chosen,
-        load_faces(source),
-        run=out,
-        path=save or out / f"{recipe}.keras",
-        votes_path=save_votes,
-        teachers=teachers,
-        start=start,
-        seed=seed,
-        resume=resume,
-        bfloat16=bfloat16,
-        how={"command": command_line(), "recipe": recipe, "seed": seed, "bfloat16": bfloat16},
-        log=click.echo,
-    )
+    if not resume and (out / "state.npz").exists():
+        raise OutputError(
+            f"{short(out)} holds an earlier run; go on with it by --resume, or choose another folder with --out."
+        )
+    with alone(out / ".lock", short(out)):
+        written = train_and_publish(
+            chosen,
+            load_faces(source),
+            run=out,
+            path=save or out / f"{recipe}.keras",
+            votes_path=save_votes,
+            teachers=teachers,
+            start=start,
+            seed=seed,
+            resume=resume,
+            bfloat16=bfloat16,
+            how={"command": command_line(), "recipe": recipe, "seed": seed, "bfloat16": bfloat16},
+            log=click.echo,
+        )
     for path, sidecar in written:
         _say(path, sidecar)
 

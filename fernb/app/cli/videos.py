@@ -11,6 +11,7 @@ from fernb import config
 from fernb.app.cli.choices import SMOOTHINGS, one_of
 from fernb.app.cli.common import PATH, Progress, command, short
 from fernb.errors import FernbError
+from fernb.files import alone
 
 if TYPE_CHECKING:
     from fernb.video.reading import FaceReader
@@ -116,7 +117,7 @@ def scan(
         _scan_many(sources, out, {"every": every, "kinds": kinds, "reading": reading}, scheduler)
         return
     (video,) = sources
-    with Progress(video.name) as progress:
+    with alone(out / f".{video.stem}.lock", f"{short(out)} for {video.name}"), Progress(video.name) as progress:
         reader = _reader(**reading)
         paths = video_scan.scan(video, out, reader, chosen, kinds, progress=progress, log=progress.log)
     click.echo("\n".join(video_table.summary(paths[0])))
@@ -129,11 +130,12 @@ def _scan_many(sources: list[Path], out: Path, options: dict, scheduler: str | N
     if model := options["reading"]["model"]:
         options["reading"]["model"] = model.absolute()  # a worker stands in another folder
     with ExitStack() as stack:
-        run = batch.in_processes
+        run: batch.Runner = batch.in_processes
         if scheduler:
             from fernb.video.cluster import on_cluster
 
             run = stack.enter_context(on_cluster(scheduler))
+        stack.enter_context(alone(out / ".lock", short(out)))
         failed = batch.scan_many(sources, out, scan_one, options, run=run, log=click.echo)
     if failed:
         where = short(out / batch.MANIFEST)
