@@ -62,3 +62,12 @@ def test_the_sample_clip_is_drawn(monkeypatch, tmp_path):
 @pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)
 def test_the_table_of_benchmarks_has_it(path):
     assert f"`{path.name}`" in (config.ROOT / "benchmarks" / "README.md").read_text()
+
+
+def test_cost_counts_small_images_and_the_network_that_was_trained_on(monkeypatch):
+    cost = load(config.ROOT / "benchmarks" / "cost.py", monkeypatch)
+    recipe = {"epochs": 12, "schedule": "trapezoid", "decay": 0.25, "sides": [[0, 32], [4, 40]]}
+    assert cost.epochs_by_side(recipe, 12) == {32: 4, 40: 5, 48: 3}
+    assert cost.epochs_by_side({"epochs": 60, "schedule": "cosine"}, 45) == {48: 45}
+    alone, both = (cost.training_pflop(config.MODEL / f"{name}.keras") for name in ("resnet", "my_own_model"))
+    assert alone == pytest.approx(6 * 142.245e6 * 28_709 * 60 / 1e15, rel=1e-3) and both > alone

@@ -48,6 +48,7 @@ ON_AXES = {
     "smoothing_cost": lambda ax: plots.smoothing_cost({"none": [(0.0, 30.0)]}, ax),
     "architecture": lambda ax: plots.architecture([((48, 48, 1), {"face": 1}), ((7,), {"dense": 2})], "net", ax=ax),
     "ablation": lambda ax: plots.ablation({"start": [0.6, 0.61], "more": [0.63]}, ax),
+    "training_cost": lambda ax: plots.training_cost({"own": (1.0, 0.7)}, [("theirs", 6.0, 0.727)], ax=ax),
     "closed_eyes": lambda ax: plots.closed_eyes([0, 1], [0, 0.1], alarms=[False, True], threshold=0.15, ax=ax),
 }
 GRIDS = {

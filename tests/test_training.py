@@ -211,3 +211,9 @@ def test_votes_become_distributions():
     np.testing.assert_allclose([seven[2, 6], eight[2, 6], eight[2, 7]], [1, 0.5, 0.5])
     with pytest.raises(DataError, match="no FER\\+ votes"):
         vote_targets(FaceSet(faces.images, faces.labels), EMOTIONS)
+
+
+def test_images_are_small_from_the_first_epoch_on_and_whole_while_the_rate_falls():
+    growing = training.recipe("long", epochs=8, decay=0.25, sides=((0, 32), (4, 40)))
+    assert [growing.side(epoch) for epoch in range(8)] == [32, 32, 32, 32, 40, 40, 48, 48]
+    assert training.recipe("long", sides=()).side(0) == 48

@@ -7,6 +7,7 @@ which colour-blind readers can tell apart. Used in all notebooks.
 
 from fernb.plots.architecture import architecture
 from fernb.plots.base import DPI, PALETTE
+from fernb.plots.cost import training_cost
 from fernb.plots.images import detections, face_grid, heat_overlay, histogram, image, row, weight_maps
 from fernb.plots.networks import (
     ablation,
@@ -52,5 +53,6 @@ __all__ = [
     "style_losses",
     "survival",
     "timeline",
+    "training_cost",
     "weight_maps",
 ]

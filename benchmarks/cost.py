@@ -1,0 +1,75 @@
+"""Accuracy against the cost of training: fernb's networks beside published ones.
+
+    python benchmarks/cost.py
+
+Training costs 6 × multiply-adds × images: two operations each, once forwards and twice back. A network that
+was trained on from another bears the other's cost too; what a teacher's answers cost is left out. The published
+figures are those of their authors; their cost is counted here from their code.
+"""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+from _common import out_option, write
+
+from fernb import config, plots
+from fernb.files import atomic_write
+from fernb.networks.anatomy import multiply_adds
+from fernb.networks.sidecar import read_sidecar
+from fernb.networks.storage import load_model
+
+IMAGES = 28_709  # of Training, in each epoch
+PUBLISHED = (
+    # who, PFLOP, accuracy, by what the epoch was chosen
+    ("Pramerdorfer & Kampel 2016, VGG of 1.8 M", 6.0, 0.727, "a validation set"),
+    ("pooya-mohammadi/FER, VGG", 8.7, 0.7208, "PublicTest"),
+    ("WuJie1010, ResNet18", 47.0, 0.7297, "PrivateTest itself"),
+    ("usef-kh/fer, VGG, ten crops", 181.0, 0.7328, "PrivateTest itself"),
+    ("LetheSec, ResNet18, five crops", 224.0, 0.7370, "PrivateTest itself"),
+)
+
+
+def epochs_by_side(recipe: dict, epochs: int) -> dict[int, int]:
+    """Return how many epochs were trained on images of each side in pixels."""
+    sides = sorted((first, side) for first, side in recipe.get("sides") or ())
+    decay = round(recipe["epochs"] * (1 - recipe["decay"])) if recipe.get("schedule") == "trapezoid" else 0
+    counts: dict[int, int] = {}
+    for epoch in range(epochs):
+        begun = [side for first, side in sides if first <= epoch < decay]
+        side = begun[-1] if begun else 48
+        counts[side] = counts.get(side, 0) + 1
+    return counts
+
+
+def training_pflop(path: Path) -> float:
+    """Return what the training of the network ``path`` (``.keras``) cost, in PFLOP, that of its start included."""
+    sidecar, model = read_sidecar(path), load_model(path)
+    epochs = epochs_by_side(sidecar["recipe"], sidecar["made"]["epochs_run"])
+    cost = sum(6 * multiply_adds(model, side) * IMAGES * n for side, n in epochs.items()) / 1e15
+    start = re.search(r"--start (\S+)", sidecar["made"]["command"])
+    return cost + (training_pflop(path.with_name(Path(shlex.split(start[1])[0]).name)) if start else 0)
+
+
+@click.command(help=__doc__)
+@out_option(config.MODEL / "cost.json")
+def main(out: Path) -> None:
+    own = {}
+    for path in sorted(config.MODEL.glob("*.keras")):
+        sidecar = read_sidecar(path)
+        if "recipe" in sidecar and "backbone" not in sidecar["made"] and not sidecar["recipe"].get("ferplus"):
+            test = sidecar["metrics"]["test"]
+            own[path.stem] = {"pflop": round(training_pflop(path), 3), "accuracy": test["accuracy"]}
+            click.echo(f"{path.stem:16} {own[path.stem]['pflop']:6.2f} PFLOP  {test['accuracy']:.2%}")
+    names = ("name", "pflop", "accuracy", "chosen_on")
+    write(out, {"own": own, "published": [dict(zip(names, row, strict=True)) for row in PUBLISHED]})
+    figure = plots.training_cost(
+        {name: (row["pflop"], row["accuracy"]) for name, row in own.items()}, [row[:3] for row in PUBLISHED]
+    ).figure
+    with atomic_write(out.with_suffix(".png")) as temporary:
+        figure.savefig(temporary, dpi=100)
+
+
+if __name__ == "__main__":
+    main()
