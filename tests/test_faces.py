@@ -288,3 +288,13 @@ def test_a_bad_download_leaves_nothing(server, models, url, digest, word):
 def test_a_good_download_is_whole(server, models):
     right = hashlib.sha256(b"network").hexdigest()
     assert detection.fetch_yunet("https://server/whole", sha256=right).read_bytes() == b"network"
+
+
+def test_a_known_face_is_found_again_in_its_surroundings_only():
+    (face,) = find_faces(COLLINS, "haar")
+    (again,) = find_faces(COLLINS, "haar", near=[face.moved(6, -6)])
+    assert np.abs(np.subtract(again.box, face.box)).max() <= 0.1 * face.w
+    assert find_faces(COLLINS, "haar", near=[face.moved(3 * face.w // 2, 0)]) == []
+    assert find_faces(COLLINS, "haar", near=[face.moved(10 * face.w, 0)]) == []  # outside of the image
+    assert find_faces(COLLINS, "haar", near=[face.scaled(0.5)]) == []  # none as small as that
+    assert find_faces(COLLINS, "haar", near=[]) == []

@@ -79,7 +79,7 @@ class Recogniser:
     def _answers(self, inputs: np.ndarray) -> np.ndarray:
         probs = self._run(inputs)
         runners.check_probabilities(probs, self.path, labels=self._outputs)
-        return probs
+        return probs / probs.sum(1, keepdims=True)  # 8-bit networks round each, so that they miss 1 by a little
 
     def __repr__(self) -> str:
         return f"Recogniser({self.path.name!r}, {len(self.labels)} emotions)"

@@ -127,8 +127,7 @@ class FaceReader:
         kept = {id(track) for track in self.follower.tracker.tracks}
         self._people = {key: person for key, person in self._people.items() if key in kept}
         return [
-            # 8-bit networks round each probability, so that their sum is a little off
-            (track, self._reading(frame, track, face.detection, face.probabilities / face.probabilities.sum()))
+            (track, self._reading(frame, track, face.detection, face.probabilities))
             for track, face in zip(tracks, named, strict=True)
         ]
 

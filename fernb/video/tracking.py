@@ -39,10 +39,7 @@ class Track:
         """The last detection, eyes and landmarks with it, moved to the steady box."""
         (cx, cy, w, h), old = self.box, self.detection
         x, y = round(float(cx - w / 2)), round(float(cy - h / 2))
-        dx, dy = x - old.x, y - old.y
-        eyes = None if old.eyes is None else tuple((ex + dx, ey + dy, ew, eh) for ex, ey, ew, eh in old.eyes)
-        landmarks = None if old.landmarks is None else old.landmarks + np.float32([dx, dy])
-        return replace(old, x=x, y=y, w=round(float(w)), h=round(float(h)), eyes=eyes, landmarks=landmarks)
+        return replace(old.moved(x - old.x, y - old.y), w=round(float(w)), h=round(float(h)))
 
     def expected(self, time_s: float) -> np.ndarray:
         """Return the box where the person should be by ``time_s``, moving on as before."""
@@ -130,7 +127,7 @@ class Tracker:
 
         if not boxes or not self.tracks:
             return {}
-        scores = np.array([[distance_iou(box, track.expected(time_s)) for track in self.tracks] for box in boxes])
+        scores = distance_iou(np.array(boxes)[:, None], np.array([track.expected(time_s) for track in self.tracks]))
         # a pair that is none must weigh the same however far apart it is, or it pushes others into wrong pairs
         pairs = zip(*linear_sum_assignment(-np.maximum(scores, MIN_DIOU)), strict=True)
         return {i: self.tracks[j] for i, j in pairs if scores[i, j] > MIN_DIOU}
@@ -145,11 +142,16 @@ def centred(face: Detection) -> np.ndarray:
     return np.array([face.x + face.w / 2, face.y + face.h / 2, face.w, face.h], float)
 
 
-def distance_iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Distance-IoU of two boxes (centre, size): overlap over union, less the distance over the common diagonal."""
-    if min(a[2], b[2]) < MIN_SIZE_RATIO * max(a[2], b[2]):
-        return -1.0
-    low, high = np.minimum(a[:2] - a[2:] / 2, b[:2] - b[2:] / 2), np.maximum(a[:2] + a[2:] / 2, b[:2] + b[2:] / 2)
-    common = np.prod(np.clip((a[2:] + b[2:]) - (high - low), 0, None))
-    union = np.prod(a[2:]) + np.prod(b[2:]) - common
-    return float(common / union - ((a[:2] - b[:2]) ** 2).sum() / ((high - low) ** 2).sum())
+def distance_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Distance-IoU of boxes (centre, size) ``(…, 4)``: overlap over union, less distance over the common diagonal.
+
+    -1 where one box is half as large as the other, or less. Shapes broadcast: ``a[:, None]`` and
+    ``b`` give the whole table.
+    """
+    low = np.minimum(a[..., :2] - a[..., 2:] / 2, b[..., :2] - b[..., 2:] / 2)
+    high = np.maximum(a[..., :2] + a[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2)
+    common = np.clip((a[..., 2:] + b[..., 2:]) - (high - low), 0, None).prod(-1)
+    union = a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - common
+    score = common / union - ((a[..., :2] - b[..., :2]) ** 2).sum(-1) / ((high - low) ** 2).sum(-1)
+    alike = np.minimum(a[..., 2], b[..., 2]) >= MIN_SIZE_RATIO * np.maximum(a[..., 2], b[..., 2])
+    return np.where(alike, score, -1.0)
