@@ -4,9 +4,16 @@
 the frames a second with and without an annotated video, and how far the boxes and emotions agree
 with a search in each frame at full size. On a machine with other work the CPU seconds tell more
 than the clock's: both are written.
+
+``--fer-python PATH`` compares with the package ``fer`` (its Haar path, each frame) on the same files,
+in turns. PATH is the Python of an environment of its own: ``python -m venv fer``, then
+``fer/bin/pip install fer==25.10.3 "setuptools<81"``.
 """
 
 import itertools
+import json
+import statistics
+import subprocess
 import tempfile
 import time
 from collections import defaultdict
@@ -98,20 +105,43 @@ def stages(clip: Path, detector: str) -> dict:
     }
 
 
-def speed(clip: Path, detector: str, kinds: tuple[str, ...], times: int) -> dict:
-    """Scan the whole clip; return frames a second by the clock (the best run), and CPU milliseconds a frame."""
-    walls, cpus = [], []
+def scan_once(clip: Path, detector: str, kinds: tuple[str, ...]) -> dict:
+    """Scan the whole clip; return frames a second by the clock, and CPU milliseconds a frame."""
     count = sum(1 for _ in frames(clip))
-    for _ in range(times):
-        reader = FaceReader(follower=FaceFollower(detector=detector))
-        with tempfile.TemporaryDirectory() as folder:
-            start, cpu = time.perf_counter(), time.process_time()
-            scan.scan(clip, Path(folder), reader, kinds=kinds)
-            walls.append(time.perf_counter() - start)
-            cpus.append(time.process_time() - cpu)
+    reader = FaceReader(follower=FaceFollower(detector=detector))
+    with tempfile.TemporaryDirectory() as folder:
+        start, cpu = time.perf_counter(), time.process_time()
+        scan.scan(clip, Path(folder), reader, kinds=kinds)
+        wall, cpu = time.perf_counter() - start, time.process_time() - cpu
+    return {"frames_per_s": count / wall, "cpu_ms_a_frame": 1000 * cpu / count}  # ffmpeg's own CPU is not in it
+
+
+def speed(clip: Path, detector: str, kinds: tuple[str, ...], times: int) -> dict:
+    """Scan the clip several times; return the best run."""
+    runs = [scan_once(clip, detector, kinds) for _ in range(times)]
     return {
-        "frames_per_s": round(count / min(walls), 1),
-        "cpu_ms_a_frame": round(1000 * min(cpus) / count, 2),  # ffmpeg's own is not in it
+        "frames_per_s": round(max(run["frames_per_s"] for run in runs), 1),
+        "cpu_ms_a_frame": round(min(run["cpu_ms_a_frame"] for run in runs), 2),
+    }
+
+
+def beside_fer(clip: Path, detector: str, fer_python: Path, times: int) -> dict:
+    """Scan the clip and read it with ``fer``, in turns; return all runs, and by how much fernb is faster."""
+    runs: dict[str, list[dict]] = {"fernb": [], "fer": []}
+    for _ in range(times):
+        runs["fernb"].append(scan_once(clip, detector, ("csv",)))
+        command = [str(fer_python), str(Path(__file__).with_name("_fer_speed.py")), str(clip)]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        runs["fer"].append(json.loads(told.splitlines()[-1]))
+    middle = {
+        name: {key: statistics.median(run[key] for run in own) for key in ("frames_per_s", "cpu_ms_a_frame")}
+        for name, own in runs.items()
+    }
+    return {
+        "fer_version": runs["fer"][0]["version"],
+        **{name: {key: [round(run[key], 1) for run in own] for key in middle[name]} for name, own in runs.items()},
+        "times_as_fast": round(middle["fernb"]["frames_per_s"] / middle["fer"]["frames_per_s"], 1),
+        "times_less_cpu": round(middle["fer"]["cpu_ms_a_frame"] / middle["fernb"]["cpu_ms_a_frame"], 1),
     }
 
 
@@ -143,12 +173,14 @@ def _iou(a: tuple[int, ...], b: tuple[int, ...]) -> float:
 @click.command(help=__doc__)
 @click.option("--detector", default="haar", show_default=True, type=click.Choice(["haar", "yunet"]))
 @click.option("--times", default=3, show_default=True, help="Runs, of which the fastest counts.")
+@click.option("--seconds", default=SECONDS, show_default=True, help="Length of each clip.")
+@click.option("--fer-python", type=click.Path(path_type=Path, exists=True), help="Compare with fer, installed there.")
 @_common.out_option(config.RESULTS / "live_path.json")
-def main(detector: str, times: int, out: Path) -> None:
+def main(detector: str, times: int, seconds: int, fer_python: Path | None, out: Path) -> None:
     result: dict = {"detector": detector, "stages": "milliseconds: median, 95th percentile; calls a frame", "cases": {}}
     with tempfile.TemporaryDirectory() as folder:
-        one = [frame.rgb for frame in itertools.islice(frames(config.SAMPLES / "emotions.mp4"), FPS * SECONDS)]
-        for case, pictures in (("one face", one), ("six faces", six_people(SECONDS))):
+        one = [frame.rgb for frame in itertools.islice(frames(config.SAMPLES / "emotions.mp4"), FPS * seconds)]
+        for case, pictures in (("one face", one), ("six faces", six_people(seconds))):
             clip = Path(folder) / f"{case.split()[0]}.mp4"
             with VideoWriter(clip, FPS) as writer:
                 for rgb in pictures:
@@ -159,6 +191,8 @@ def main(detector: str, times: int, out: Path) -> None:
                 "with_video": speed(clip, detector, ("video",), times),
                 "agreement": agreement(clip, detector),
             }
+            if fer_python:
+                result["cases"][case]["fer"] = beside_fer(clip, detector, fer_python, times)
             click.echo(f"{case}: {result['cases'][case]}")
     _common.write(out, result)
 
