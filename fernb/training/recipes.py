@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from fernb.config import FACE_SIDE
 from fernb.data.faceset import FaceSet
 from fernb.errors import FernbError
 from fernb.networks.architectures import FusedBatchNormalization, NetworkConfig, build_network
@@ -87,9 +88,8 @@ class Recipe:
 
     def side(self, epoch: int) -> int:
         """Return how wide training images are in ``epoch``, in pixels."""
-        return (
-            48 if self.decays(epoch) else max([(0, 48), *self.sides], key=lambda pair: (pair[0] <= epoch, pair[0]))[1]
-        )
+        begun = [side for first, side in sorted(self.sides) if first <= epoch]
+        return FACE_SIDE if self.decays(epoch) or not begun else begun[-1]
 
     def targets(self, faces: FaceSet, classes: tuple[str, ...]) -> np.ndarray:
         """Return what the network is trained towards, float32 ``(n, k)``."""
