@@ -33,4 +33,5 @@ html_theme_options = {
     "navbar_persistent": [],  # the search of the side bar is enough
 } | ({"repository_url": _urls["Repository"], "use_repository_button": True} if "Repository" in _urls else {})
 html_show_sourcelink = False
+html_static_path, html_css_files = ["static"], ["course.css"]
 html_extra_path = ["extra"]  # sends the site's root to book/index.html

@@ -1,34 +1,34 @@
 # %% 07.1
 # exercise 07.1
-def gram(maps):
-    """Return (c, c) for maps (h, w, c)."""
+def centred_gram(maps):
+    """Return (c, c): the mean over all places of each product of two maps, each map less its own mean."""
     flat = maps.reshape(-1, maps.shape[-1])  # one row for each place
+    flat = flat - flat.mean(0)
     return flat.T @ flat / len(flat)
 
 
 # %% 07.2
 # exercise 07.2
+content_factor = at_end[10][1] / at_end[0.1][1]
+style_share = at_end[10][2] / at_end[0.1][2]
+
+
+# %% 07.3
+# exercise 07.3
 def absolute_variation(image):
     """Return mean |down| + mean |across| of a grey image (h, w)."""
     return np.abs(np.diff(image, axis=0)).mean() + np.abs(np.diff(image, axis=1)).mean()
 
 
-# %% 07.3
-# exercise 07.3
-cannot_tell = "sizes"  # a 3×3 filter sees the direction of an edge, but not how far it is to the next one
-
-
 # %% 07.4
 # exercise 07.4
-def framed(original, painted, width):
-    """Return painted (h, w, 3) with the outer width pixels of original, uint8."""
-    result = original.copy()
-    height, across = original.shape[:2]
-    inside = (slice(width, height - width), slice(width, across - width))  # from the far side: [0:-0] is empty
-    result[inside] = painted[inside]
-    return result
+def blend(original, painted, mask):
+    """Mix two images uint8 (h, w, 3) by a mask (h, w) of 0 to 1; return uint8."""
+    share = mask[..., None]  # (h, w, 1): the same share for red, green and blue
+    return np.rint(share * painted + (1 - share) * original).astype(np.uint8)
 
 
 # %% 07.5
 # exercise 07.5
-factor = paint(grey, style=STYLE_WEIGHT * 10)[1][-1, 1] / paint(grey, style=STYLE_WEIGHT * 0.1)[1][-1, 1]
+style_losses = [paint(grey, make_objective(content_layer=name))[1][-1, 2] for name in (FIRST, LAST)]
+lower_with = "last"  # its maps record less, so more of the image is free to change
