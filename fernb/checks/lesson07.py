@@ -43,7 +43,7 @@ def price_of_strength(content_factor, style_share, at_end) -> str | None:
 
 def _ratio(name: str, got: object, truth: float, mistakes: list[tuple[float, str]]) -> str | None:
     """Compare with the truth within 2 %, without giving the number away."""
-    if np.ndim(got) or isinstance(got, str):
+    if isinstance(got, str) or np.asarray(got).ndim:
         return f"{name} should be one number"
     hint = difference(got, truth, mistakes, rtol=0.02)
     if hint and hint.startswith("the value"):
