@@ -1,4 +1,4 @@
-"""Put the figures of the JSON files in results/ into README.md and results/README.md.
+"""Put the figures of the JSON files in results/ into README.md, results/README.md and docs/.
 
     python tools/readme_numbers.py
 
@@ -16,7 +16,7 @@ from fernb import config
 from fernb.files import write_text
 from fernb.video.table import summary
 
-FILES = [config.ROOT / "README.md", config.ROOT / "results" / "README.md"]
+FILES = [config.ROOT / name for name in ("README.md", "results/README.md", "docs/many_videos.md")]
 FIGURE = re.compile(r"<!-- ([\w/]+) ([\w.]+) (\S+) -->[^<\n]*<!-- -->")
 
 SCAN = re.compile(r"(\$ fernb scan data/samples/emotions\.mp4\n).*?\n(?=wrote )", re.DOTALL)
