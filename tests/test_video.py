@@ -154,6 +154,23 @@ def test_written_videos_play_in_a_browser(tmp_path):
     assert subprocess.run(probe, capture_output=True, text=True).stdout.strip() == "h264"
 
 
+@ffmpeg
+def test_ffmpeg_dies_on_the_way_and_the_video_is_kept(tmp_path):
+    """The finished part was thrown away, and the scan with it."""
+    with VideoWriter(tmp_path / "out.mp4", 10) as writer:
+        for i in range(60):
+            writer.add(np.full((48, 64, 3), 4 * i, np.uint8))
+            if i == 40:
+                writer._sink._process.kill()
+                writer._sink._process.wait()
+    seen = [frame.rgb for frame in frames(tmp_path / "out.mp4")]
+    assert len(seen) == 60 and seen[0].shape == (48, 64, 3)
+    assert "died on the way" in writer.notes[0] and "MPEG-4" in writer.notes[0]
+    assert [round(float(rgb.mean()) / 4) for rgb in seen[41:]] == pytest.approx(range(41, 60), abs=1)
+    assert round(float(seen[5].mean()) / 4) == pytest.approx(5, abs=1)  # what was encoded before is there
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
 def test_a_failing_ffmpeg_leaves_mpeg4_and_says_so(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "ffmpeg").write_text("#!/bin/sh\nexit 1\n")

@@ -1,6 +1,8 @@
 """The only writer of MP4 files."""
 
+import errno
 import functools
+import os
 import shutil
 import subprocess
 from contextlib import ExitStack
@@ -14,6 +16,8 @@ from fernb.files import atomic_write
 
 FFMPEG = ("ffmpeg", "-nostdin", "-y", "-loglevel", "error")  # else it reads the commands of a shell's loop
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-crf", "24")
+FRAGMENTS = ("-movflags", "+frag_every_frame+empty_moov+default_base_moof", "-flush_packets", "1")
+"""What keeps a file readable up to its last frame, whenever its writer dies."""
 
 
 class VideoWriter:
@@ -21,6 +25,7 @@ class VideoWriter:
 
     ``sound`` names a video whose sound it takes over. Use it as a context manager; the file
     appears when the block ends without an error, and none appears where no frame was added.
+    Where ffmpeg dies on the way, what it had written is kept and the rest follows, as MPEG-4.
     ``notes`` says afterwards what could not be done, a sentence each.
     """
 
@@ -44,7 +49,12 @@ class VideoWriter:
             self._size = rgb.shape[1::-1]
             self._sink = self._open()
             self._open_things.push(self._close)
-        self._sink.write(cv2.cvtColor(_fitted(rgb, self._size), cv2.COLOR_RGB2BGR))
+        bgr = cv2.cvtColor(_fitted(rgb, self._size), cv2.COLOR_RGB2BGR)
+        try:
+            self._sink.write(bgr)
+        except _Died:
+            self._go_on_in_mpeg4()
+            self._sink.write(bgr)
         self._written += 1
 
     def _open(self) -> "_Pipe | cv2.VideoWriter":
@@ -52,10 +62,36 @@ class VideoWriter:
             return _Pipe(self._temporary, self._size, self.fps)
         if shutil.which("ffmpeg"):
             self.notes.append(f"ffmpeg has no working H.264, so {self.path.name} is MPEG-4; browsers may not play it.")
+        return self._open_mpeg4()
+
+    def _open_mpeg4(self) -> cv2.VideoWriter:
         writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter_fourcc(*"mp4v"), self.fps, self._size)
         if not writer.isOpened():
             raise VideoError(f"OpenCV cannot write the video {self.path.name}.")
         return writer
+
+    def _go_on_in_mpeg4(self) -> None:
+        """Take what a dead encoder has left over into an MPEG-4; frames that it took with it repeat the last one."""
+        part = self._temporary.with_name(f"{self._temporary.stem}_part.mp4")
+        os.replace(self._temporary, part)
+        self._sink = self._open_mpeg4()
+        kept, bgr = 0, np.zeros((self._size[1], self._size[0], 3), np.uint8)
+        stream = cv2.VideoCapture(str(part.absolute()))
+        try:
+            while kept < self._written and (read := stream.read())[0]:
+                bgr = np.ascontiguousarray(read[1][: self._size[1], : self._size[0]])
+                self._sink.write(bgr)
+                kept += 1
+        finally:
+            stream.release()
+            part.unlink(missing_ok=True)
+        for _ in range(self._written - kept):
+            self._sink.write(bgr)
+        stands = f"; it stands still from {kept / self.fps:.1f} to {self._written / self.fps:.1f} s"
+        self.notes.append(
+            f"ffmpeg died on the way, so {self.path.name} is MPEG-4, which browsers may not play"
+            f"{stands if kept < self._written else ''}."
+        )
 
     def add_at(self, rgb: np.ndarray, time_s: float) -> None:
         """Append a frame that is shown from ``time_s`` on: the one before it is repeated until then."""
@@ -76,9 +112,23 @@ class VideoWriter:
                 self.add(self._pending)
 
     def _close(self, failed: type | None, *_) -> None:
-        self._sink.release()
-        if failed is None and self.sound is not None and not add_sound(self._temporary, self.sound):
+        try:
+            self._sink.release()
+        except _Died:
+            if failed is not None:
+                return
+            self._go_on_in_mpeg4()
+            self._sink.release()
+        if failed is not None:
+            return
+        # an encoder's fragments become one file, which players can jump in
+        finished = isinstance(self._sink, cv2.VideoWriter) and self.sound is None
+        if not finished and not add_sound(self._temporary, self.sound) and self.sound is not None:
             self.notes.append(f"the sound of {self.sound.name} could not be taken over; {self.path.name} is silent.")
+
+
+class _Died(Exception):
+    """The encoder ended early, by no fault of the disk."""
 
 
 class _Pipe:
@@ -89,7 +139,7 @@ class _Pipe:
         even = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]
         self.name = path.name
         self._process = subprocess.Popen(
-            [*FFMPEG, *raw, *even, *H264, "-movflags", "+faststart", str(path.absolute())],
+            [*FFMPEG, *raw, *even, *H264, *FRAGMENTS, str(path.absolute())],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
@@ -113,9 +163,11 @@ class _Pipe:
 
     def _fail(self, words: bytes = b"") -> None:
         self._process.kill()
-        said = (words or self._process.stderr.read()).decode(errors="replace").strip().splitlines()
+        said = (words or self._process.stderr.read()).decode(errors="replace").strip()
         self._process.wait()
-        raise VideoError(f"ffmpeg could not write the video: {said[-1] if said else 'it ended early'}.")
+        if os.strerror(errno.ENOSPC) in said:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise _Died
 
 
 @functools.cache
@@ -127,15 +179,18 @@ def h264_works() -> bool:
     return subprocess.run(command, capture_output=True).returncode == 0
 
 
-def add_sound(path: Path, sound: Path) -> bool:
-    """Put the sound of the video ``sound``, if it has any, under ``path``; False, and no change, where that fails."""
+def add_sound(path: Path, sound: Path | None) -> bool:
+    """Put the sound of the video ``sound``, if it has any, under ``path``; False, and no change, where that fails.
+
+    Either way the index comes to the front of the file, so that it plays while it is loaded.
+    """
     if not shutil.which("ffmpeg"):
         return False
+    extra = [] if sound is None else ["-i", str(sound.absolute()), "-map", "0:v", "-map", "1:a?", "-c:a", "aac"]
     try:
         with atomic_write(path) as temporary:
-            command = [*FFMPEG, "-i", str(path.absolute()), "-i", str(sound.absolute()), "-map", "0:v", "-map", "1:a?"]
-            command += ["-c:v", "copy", "-c:a", "aac", "-movflags", "+faststart", str(temporary.absolute())]
-            subprocess.run(command, capture_output=True, check=True)
+            command = [*FFMPEG, "-i", str(path.absolute()), *extra, "-c:v", "copy", "-movflags", "+faststart"]
+            subprocess.run([*command, str(temporary.absolute())], capture_output=True, check=True)
     except subprocess.CalledProcessError:
         return False
     return True
