@@ -18,6 +18,7 @@ def l2_norm(norm) -> str | None:
         ),
         (np.sqrt(25 / 255**2 / 2), "take the sum of the squares, not their mean"),
         (7 / 255, "that is the sum of the changes, the L1 norm; square them first"),
+        (4 / 255, "that is the largest change, the L∞ norm; the L2 norm counts every pixel"),
     ]
     return difference(norm(before, after), 5 / 255, mistakes)
 
@@ -38,7 +39,19 @@ def untargeted_fgsm(attack) -> str | None:
             "FGSM uses the sign of the gradient, so that each pixel goes all the way",
         ),
     ]
-    return difference(attack(images, np.array([3]), 3, lambda x, labels: slope), away, mistakes)
+    asked = []
+
+    def gradient(images, labels):
+        asked.append(labels)
+        return slope
+
+    try:
+        got = attack(images, np.array([3]), 3, gradient)
+    except Exception:
+        if asked:
+            raise
+        return "call `gradient`, the argument: the check brings images and a gradient of its own"
+    return difference(got, away, mistakes)
 
 
 @exercise("06.3")
@@ -46,7 +59,7 @@ def project(function) -> str | None:
     original = np.array([2.0, 100.0, 254.0, 50.0], np.float32)
     x = np.array([-5.0, 111.0, 300.0, 51.0], np.float32)
     mistakes = [
-        (np.clip(x, original - 4, original + 4), "the box is right, but the result must also lie within 0..255"),
+        (np.clip(x, original - 4, original + 4), "within eps it is right, but the result must also lie within 0..255"),
         (np.clip(x, 0, 255), "that keeps it an image; it must also stay within eps of the original"),
         (np.clip(x - original, -4, 4), "you returned the change; add it to the original"),
     ]
@@ -55,9 +68,10 @@ def project(function) -> str | None:
 
 @exercise("06.4")
 def smallest_eps(search) -> str | None:
-    image = np.zeros((2, 2), np.float32)
+    image, asked = np.zeros((2, 2), np.float32), []
 
     def attack(image, eps):
+        asked.append(eps)
         return image + eps
 
     for needed in (1, 5, 16):
@@ -65,22 +79,29 @@ def smallest_eps(search) -> str | None:
         if found != needed:
             return f"where {needed} levels are needed, your function returned {found}"
     found = search(image, attack, lambda hacked: False, largest=3)
-    return None if found is None else f"where nothing works, return None; yours returned {found}"
+    if found is not None:
+        return f"where nothing works, return None; yours returned {found}"
+    if min(asked) < 1 or max(asked) > 16:
+        return f"only ε from 1 to `largest` may be tried; yours tried {min(asked)} to {max(asked)}"
+    found = search(image, attack, lambda hacked: hacked.max() in (3, 15, 16))
+    return None if found == 3 else f"where ε = 3, 15 and 16 work, and 4 to 14 do not, your function returned {found}"
 
 
 @exercise("06.5")
-def hardest_target(name, share, pgd, faces, share_called) -> str | None:
+def hardest_target(shares, name, pgd, faces, share_called) -> str | None:
     from fernb.labels import EMOTIONS
 
-    if name not in EMOTIONS or name == "happy":
-        return f"name one of {', '.join(emotion for emotion in EMOTIONS if emotion != 'happy')}"
-    shares = {}
-    for goal, emotion in enumerate(EMOTIONS):
-        if emotion != "happy":
-            shares[emotion] = share_called(np.rint(pgd(faces, np.full(len(faces), goal), 2)), goal)
-    if not np.isclose(share, shares[name], atol=0.011):
-        return (
-            f"PGD at ε = 2 with the lesson's steps makes {shares[name]:.0%} of the faces {name}; you wrote {share:.0%}"
-        )
-    least = min(shares.values())
-    return None if shares[name] <= least + 1e-9 else f"there is one that is reached in fewer cases than {name}"
+    targets = [emotion for emotion in EMOTIONS if emotion != "happy"]
+    if not isinstance(shares, dict) or set(shares) != set(targets):
+        return f"`shares` must be a dictionary with the keys {', '.join(targets)}"
+    if name not in targets:
+        return f"name one of {', '.join(targets)}"
+    least = min(shares, key=shares.get)
+    if shares[name] > shares[least]:
+        return f"by your own numbers, {least} is reached less often than {name}"
+    for emotion in {least, max(shares, key=shares.get)}:  # two of the six are enough to find a mistake
+        goal = EMOTIONS.index(emotion)
+        share = share_called(np.rint(pgd(faces, np.full(len(faces), goal), 2)), goal)
+        if not np.isclose(shares[emotion], share, atol=0.021):
+            return f"PGD at ε = 2 makes {share:.0%} of these faces {emotion}; you wrote {shares[emotion]:.0%}"
+    return None

@@ -1,0 +1,75 @@
+"""The checks of lessons 5 and 6: a typical mistake gets the hint that fits it."""
+
+import numpy as np
+import pytest
+
+from fernb.checks import NOT_TRIED, RIGHT, judge
+from fernb.labels import EMOTIONS
+
+SHARES = {"angry": 0.5, "disgust": 0.1, "fear": 0.6, "sad": 0.9, "surprise": 0.4, "neutral": 0.8}
+FACES = np.zeros((50, 2, 2))
+
+
+def pgd(faces, targets, eps):
+    return np.full(len(faces), 1.0)
+
+
+def share_called(images, goal):
+    """The share of SHARES, as if the network had said so."""
+    return SHARES[EMOTIONS[goal]]
+
+
+def own_gradient(images, labels, eps, gradient):
+    raise ValueError("the shape (1, 2, 2) does not fit")  # as a network of the notebook would say
+
+
+def last_frames(times, rows, seconds):
+    return np.array([rows[max(0, i - 2) : i + 1].mean(0) for i in range(len(times))])
+
+
+def halving(image, attack, fools, largest=16):
+    low, high = 1, largest
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fools(attack(image, middle)) else (middle + 1, high)
+    return low if fools(attack(image, low)) else None
+
+
+def from_zero(image, attack, fools, largest=16):
+    return next((eps for eps in range(largest + 1) if fools(attack(image, eps))), None)
+
+
+def too_short(image, attack, fools, largest=16):
+    return next((eps for eps in range(1, largest) if fools(attack(image, eps))), None)
+
+
+@pytest.mark.parametrize(
+    ("number", "answers", "words"),
+    [
+        ("05.1", (lambda seconds: f"{seconds}",), "00:01:05"),
+        ("05.2", (last_frames,), "0.45 seconds, the value at (3, 0)"),
+        ("05.3", (lambda labels, hold: labels,), "hold=2"),
+        ("05.4", (0.3, (0, 0.2), [(0.0, 5.0), (0.1, 1.0)]), "one of (0, 0.2)"),
+        ("05.4", (0, (0, 0.2), [(0.0, 5.0), (0.1, 1.0)]), "fewer false changes"),
+        ("05.4", (0.2, (0, 0.2), [(0.0, 5.0), (0.2, 1.0)]), "0.20 s"),
+        ("05.5", (3,), "also without faces"),
+        ("06.1", (lambda before, after: np.abs(after.astype(float) - before).max() / 255,), "L∞"),
+        ("06.1", (lambda before, after: np.sqrt((((after - before) / 255) ** 2).sum()),), "wrapped around"),
+        ("06.2", (own_gradient,), "call `gradient`, the argument"),
+        ("06.2", (lambda x, labels, eps, gradient: x - eps * np.sign(gradient(x, labels)),), "helps the network"),
+        ("06.3", (lambda x, original, eps: np.clip(x, original - eps, original + eps),), "within 0..255"),
+        ("06.4", (halving,), "3, 15 and 16 work"),
+        ("06.4", (from_zero,), "tried 0 to"),
+        ("06.4", (too_short,), "16 levels"),
+        ("06.5", ("disgust", SHARES, pgd, FACES, share_called), "dictionary"),
+        ("06.5", (SHARES, "angry", pgd, FACES, share_called), "disgust is reached less often"),
+        ("06.5", (SHARES | {"disgust": 0.3}, "disgust", pgd, FACES, share_called), "makes 10% of these faces disgust"),
+    ],
+)
+def test_a_mistake_gets_its_hint(number, answers, words):
+    assert words in judge(number, *answers).hint
+
+
+def test_right_answers_are_right():
+    assert judge("06.5", SHARES, "disgust", pgd, FACES, share_called).outcome == RIGHT
+    assert judge("06.5", ..., ..., pgd, FACES, share_called).outcome == NOT_TRIED
