@@ -13,7 +13,7 @@ from fernb.labels import COLOURS
 from fernb.vision.images import encode_image
 
 ENLARGED = 240  # pixels a side of each image on the screen
-TIMES = 50  # by which the change is multiplied to be seen
+TIMES = 25  # by which the change is multiplied to be seen; up to eps 5 nothing is cut off
 
 
 class HackExplorer(widgets.VBox):
