@@ -24,6 +24,26 @@ def never_stops(losses, patience):
     return int(np.argmin(losses)) + 1, len(losses)
 
 
+def takes_ties(losses, patience):
+    kept, lowest = 0, np.inf
+    for epoch, loss in enumerate(losses, 1):
+        if loss <= lowest:
+            kept, lowest = epoch, loss
+        if epoch - kept == patience:
+            break
+    return kept, epoch
+
+
+def forgets_the_lowest(losses, patience):
+    kept, lowest = 0, np.inf
+    for epoch, loss in enumerate(losses, 1):
+        if loss < lowest:
+            kept = epoch
+        if epoch - kept == patience:
+            break
+    return kept, epoch
+
+
 def pooled(reduce, axis=(2, 4)):
     def pool(maps, grid):
         n, side, _, c = maps.shape
@@ -38,9 +58,12 @@ def pooled(reduce, axis=(2, 4)):
     [
         ("03.1", (lambda side, maps_in, filters: side * side * maps_in * filters,), "biases"),
         ("03.1", (lambda side, maps_in, filters: (side * side + 1) * filters,), "all"),
+        ("03.1", (lambda side, maps_in, filters: side * side * maps_in + 1,), "one filter"),
         ("03.2", (lambda v, share, rng: np.where(stays(v, share, rng), v, 0),), "larger"),
         ("03.2", (lambda v, share, rng: np.where(stays(v, share, rng), v / share, 0),), "stays, not"),
         ("03.3", (never_stops,), "never stops"),
+        ("03.3", (takes_ties,), "compare with <"),
+        ("03.3", (forgets_the_lowest,), "remember the lowest"),
         ("03.4", (lambda labels, classes, smoothing: np.eye(classes)[labels],), "hard"),
         ("03.4", (lambda labels, classes, smoothing: (1 - smoothing) * np.eye(classes)[labels],), "add up to 1"),
         ("03.5", (lambda: network(layers.Flatten(), layers.Dense(64), layers.Dense(7)),), "weights"),

@@ -20,6 +20,14 @@ def count_the_weights(conv_weights):
             np.array([(side * side + 1) * maps * filters for side, maps, filters in cases]),
             "a filter has one bias, not one for each map that it reads",
         ),
+        (
+            np.array([side * side * maps + 1 for side, maps, _ in cases]),
+            "that is one filter; there are `filters` of them",
+        ),
+        (
+            np.array([side * side * maps * filters + 1 for side, maps, filters in cases]),
+            "every filter has a bias of its own",
+        ),
     ]
     return difference(np.array([conv_weights(*case) for case in cases]), expected, mistakes)
 
@@ -30,9 +38,9 @@ def dropout_by_hand(dropout):
     stays = np.random.default_rng(3).random(values.shape) >= share
     mistakes = [
         (values * stays, "those that stay must be made larger, else the mean falls"),
-        (values * stays / share, "divide by the share that stays, not by the share that is switched off"),
+        (values * stays / share, "divide by the share that stays, not by the share that is set to 0"),
         (values * stays * (1 - share), "divide by the share that stays rather than multiply by it"),
-        (values * ~stays / (1 - share), "you switched off those that should stay"),
+        (values * ~stays / (1 - share), "you set those to 0 that should stay"),
     ]
     given = values.copy()
     got = dropout(given, share, np.random.default_rng(3))
@@ -41,13 +49,18 @@ def dropout_by_hand(dropout):
     return difference(got, values * stays / (1 - share), mistakes)
 
 
-_LOSSES = ([3.0, 2.0, 2.5, 2.6, 2.7, 1.0], 2), ([3.0, 2.0, 1.0], 2), ([1.0, 2.0, 0.5, 0.6, 0.4, 0.9], 3)
+_LOSSES = (
+    ([3.0, 2.0, 2.5, 2.6, 2.7, 1.0], 2),
+    ([3.0, 2.0, 1.0], 2),
+    ([1.0, 2.0, 0.5, 0.6, 0.4, 0.9], 3),
+    ([2.0, 1.0, 1.0, 1.0, 0.5], 2),  # as low as before is not lower
+)
 
 
-def _stop(losses, patience):
-    kept = int(np.argmin(losses[:1]))
+def _stop(losses, patience, better=lambda loss, lowest: loss < lowest):
+    kept = 0
     for epoch in range(len(losses)):
-        kept = epoch if losses[epoch] < losses[kept] else kept
+        kept = epoch if better(losses[epoch], losses[kept]) else kept
         if epoch - kept == patience:
             break
     return kept + 1, epoch + 1
@@ -58,10 +71,16 @@ def early_stopping_by_hand(early_stopping):
     expected = np.array([_stop(*case) for case in _LOSSES])
     never = np.array([(int(np.argmin(losses)) + 1, len(losses)) for losses, _ in _LOSSES])
     late = np.array([_stop(losses, patience + 1) for losses, patience in _LOSSES])
+    ties = np.array([_stop(*case, better=lambda loss, lowest: loss <= lowest) for case in _LOSSES])
+    forgetful = np.array([(len(losses), len(losses)) for losses, _ in _LOSSES])
+    stuck = np.array([(0, min(patience, len(losses))) for losses, patience in _LOSSES])
     mistakes = [
         (expected - 1, "epochs are counted from 1"),
         (never, "it never stops: break as soon as `patience` epochs in a row brought no new lowest loss"),
         (late, "it stops one epoch too late"),
+        (ties, "a loss as low as the lowest one is not a new lowest loss: compare with <"),
+        (forgetful, "remember the lowest loss as well as its epoch, else every loss looks like a new lowest one"),
+        (stuck, "where a loss is lower than the lowest so far, remember its epoch, too"),
         (expected[:, ::-1], "return the epoch that is kept first, then the last one that ran"),
     ]
     return difference(np.array([early_stopping(*case) for case in _LOSSES]), expected, mistakes)
