@@ -18,13 +18,17 @@ NBVAL := -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeou
 EXECUTE := jupyter nbconvert --to notebook --execute --ExecutePreprocessor.record_timing=False \
 	--ExecutePreprocessor.skip_cells_with_tag=nbval-skip --ExecutePreprocessor.store_widget_state=False
 
-.PHONY: demo test lint unit notebooks lab full queue render solutions book badges
+.PHONY: demo test soak lint unit notebooks lab full queue render solutions book badges
 
 demo: $(READY)
 	@$(CLEAN) fernb demo
 
 test: lint unit notebooks
 	@echo "all tests passed"
+
+# the long trials: wild input, kills, memory; results/soak.json has the last ones
+soak: $(READY)
+	$(CLEAN) python benchmarks/soak.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -14,7 +14,8 @@ extensions = ["myst_nb", "sphinx_copybutton", "sphinx-mathjax-offline"]
 
 # the sources are where they are in the repository, so that their links hold in both places
 root_doc = "book/index"
-guides = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/*.md", "*/README.md", "results/model/*.md"]
+guides = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
+guides += ["docs/*.md", "*/README.md", "results/model/*.md"]
 include_patterns = ["book/index.md", "notebooks/**", *guides]
 exclude_patterns = [".*", "out", "runs", "**/.ipynb_checkpoints", "notebooks/solutions/*.py"]
 

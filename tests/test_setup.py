@@ -168,7 +168,7 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 
 @needs_make
-@pytest.mark.parametrize("target", ["demo", "test", "lab", "full", "render", "solutions", "book"])
+@pytest.mark.parametrize("target", ["demo", "test", "soak", "lab", "full", "render", "solutions", "book"])
 def test_make_knows(target, tmp_path):
     """Each target sets itself up where there is no .venv yet."""
     answer = make(tmp_path, "-n", target, "DATA=x.csv")
