@@ -96,10 +96,10 @@ def hardest_target(shares, name, pgd, faces, share_called) -> str | None:
         return f"`shares` must be a dictionary with the keys {', '.join(targets)}"
     if name not in targets:
         return f"name one of {', '.join(targets)}"
-    least = min(shares, key=shares.get)
+    least, most = (function(shares, key=lambda emotion: shares[emotion]) for function in (min, max))
     if shares[name] > shares[least]:
         return f"by your own numbers, {least} is reached less often than {name}"
-    for emotion in {least, max(shares, key=shares.get)}:  # two of the six are enough to find a mistake
+    for emotion in {least, most}:  # two of the six are enough to find a mistake
         goal = EMOTIONS.index(emotion)
         share = share_called(np.rint(pgd(faces, np.full(len(faces), goal), 2)), goal)
         if not np.isclose(shares[emotion], share, atol=0.021):
