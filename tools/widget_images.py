@@ -22,56 +22,65 @@ import jupyter_browser as lab
 
 IMAGES = config.ROOT / "notebooks" / "images"
 CLIP = config.SAMPLES / "emotions.mp4"
+COLLINS = config.SAMPLES / "eileen_collins.jpg"
 WIDGETS = {
-    "05_webcam": "from fernb.widgets.webcam import Webcam\nWebcam(detector='haar')",
+    "05_webcam": "from fernb.widgets.webcam import Webcam\ndisplay(Webcam(detector='haar'))",
     "05_photo": f"""
 from pathlib import Path
 from fernb.widgets.photo import PhotoUpload
 upload = PhotoUpload(detector="haar")
-upload.read("eileen_collins.jpg", Path({str(config.SAMPLES / "eileen_collins.jpg")!r}).read_bytes())
-upload""",
+upload.read("eileen_collins.jpg", Path({str(COLLINS)!r}).read_bytes())
+display(upload)""",
     "05_video": f"""
 from fernb.widgets.video import VideoExplorer
 explorer = VideoExplorer({str(CLIP)!r}, {str(config.RESULTS / "scan" / "emotions.csv")!r})
 explorer.position.value = 80
-explorer""",
+display(explorer)""",
     "06_attack": f"""
 import fernb
 from fernb.attacks.photograph import Hacker
 from fernb.widgets.attack import HackExplorer
 hacker = Hacker()
-rgb = fernb.read_image({str(config.SAMPLES / "eileen_collins.jpg")!r})
-crop = fernb.recognise(rgb, hacker.recogniser, detector="haar")[0].crop
-HackExplorer(crop[None], hacker, names=["photograph"])""",
+crop = fernb.recognise(fernb.read_image({str(COLLINS)!r}), hacker.recogniser, detector="haar")[0].crop
+display(HackExplorer(crop[None], hacker, names=["photograph"]))""",
 }
-"""Code that ends with each widget. The webcam is filmed for a while, the others are shown as they stand."""
+"""Code that shows each widget. The webcam is filmed for a while, the others are shown as they stand."""
 
-OUTPUT = ".jp-OutputArea-output .jupyter-widgets, .jp-OutputArea-output .fernb-webcam"
-FILMED_MS = 12_000  # until the strip under the live picture is full enough to be understood
+OUTPUT = ".jp-OutputArea-output"
+FILMED_MS = 25_000  # until the strip under the live picture is full enough to be understood
+PATIENCE_MS = 300_000  # on a busy machine
 
 
 @click.command(help=__doc__)
 @click.argument("names", nargs=-1, type=click.Choice(list(WIDGETS)))
 def main(names: tuple[str, ...]) -> None:
+    names = names or tuple(WIDGETS)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         home = Path(folder)
-        camera = lab.write_mjpeg(home / "camera.mjpeg", [frame.rgb for frame in frames(CLIP, every=0.1)])
+        # Chromium plays 30 pictures a second, the clip has 15
+        camera = lab.write_mjpeg(home / "camera.mjpeg", [frame.rgb for frame in frames(CLIP) for _ in range(2)])
+        notebook = lab.write_notebook(home / "widgets.ipynb", "\n".join(WIDGETS[name] for name in names))
         with lab.jupyter(home) as address, lab.chromium(playwright, home / "profile", camera) as browser:
-            for name in names or WIDGETS:
-                notebook = lab.write_notebook(home / f"{name}.ipynb", WIDGETS[name])
-                page = lab.run_notebook(browser, address, notebook, 180, OUTPUT)
+            page = lab.run_notebook(browser, address, notebook, PATIENCE_MS / 1000, OUTPUT)
+            enough = f"document.querySelectorAll('{OUTPUT}').length >= {len(names)}"
+            page.wait_for_function(enough, timeout=PATIENCE_MS)
+            if "05_webcam" in names:
+                page.locator(".fernb-webcam .start").click()
+                page.wait_for_selector('.fernb-webcam[data-state="running"]', timeout=PATIENCE_MS)
+            page.wait_for_timeout(FILMED_MS)
+            for i, name in enumerate(names):
+                widget = page.locator(OUTPUT).nth(i).locator("> *").first
+                widget.scroll_into_view_if_needed()
+                page.wait_for_timeout(1000)  # images are drawn after their boxes
+                write_small(IMAGES / f"{name}.png", widget.screenshot(timeout=PATIENCE_MS))
                 if name == "05_webcam":
-                    page.locator(".fernb-webcam .start").click()
-                    page.wait_for_selector('.fernb-webcam[data-state="running"]', timeout=60_000)
-                    page.wait_for_timeout(FILMED_MS)
-                page.wait_for_timeout(2000)  # images are drawn after their boxes
-                write_small(IMAGES / f"{name}.png", page.locator(OUTPUT).first.screenshot())
-                page.close()
+                    page.locator(".fernb-webcam .start").click()  # stops it: what moves would shift the others
 
 
 def write_small(path: Path, png: bytes) -> None:
-    """Write a screenshot as a PNG of 128 colours, which keeps photographs small."""
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(128).save(path, optimize=True)
+    """Write a screenshot as a PNG of 256 colours, which keeps photographs small and the emotions' colours apart."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE)
+    picture.save(path, optimize=True)
 
 
 if __name__ == "__main__":
