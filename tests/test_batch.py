@@ -97,3 +97,19 @@ def test_a_long_manifest_is_not_written_for_each_video(tmp_path, monkeypatch):
 
     batch.scan_many([tmp_path / name for name in names], tmp_path, crash, {}, run=run, log=lambda line: None)
     assert len(written) <= 5  # the first, the last, and a few in between
+
+
+def test_ctrl_c_says_how_to_go_on_and_keeps_what_is_done(tmp_path):
+    given, said = [tmp_path / "a.mp4", tmp_path / "b.mp4"], []
+    for source in given:
+        source.write_bytes(b"")
+
+    def run(work, sources, out, options):
+        yield sources[0], []
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        batch.scan_many(given, tmp_path, crash, {}, run=run, log=said.append)
+    assert said[-1].startswith("stopped; the same command goes on")
+    states = [entry["state"] for entry in json.loads((tmp_path / batch.MANIFEST).read_text()).values()]
+    assert states == ["done", "unfinished"]

@@ -37,8 +37,8 @@ def main(out: Path, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         home = Path(name)
         lab.write_notebook(home / "webcam.ipynb", WIDGET)
-        # a fake camera plays 30 pictures a second
-        clip = lab.write_mjpeg(home / "clip.mjpeg", [f.rgb for f in frames(config.SAMPLES / "emotions.mp4", 1 / 30)])
+        pictures = [frame.rgb for frame in frames(config.SAMPLES / "emotions.mp4") for _ in range(2)]  # 30 a second
+        clip = lab.write_mjpeg(home / "clip.mjpeg", pictures)
         with lab.jupyter(home) as address, lab.chromium(playwright, home / "profile", clip) as browser:
             page = lab.run_notebook(browser, address, home / "webcam.ipynb")
             page.locator(".fernb-webcam .start").click()

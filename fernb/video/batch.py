@@ -120,6 +120,9 @@ def scan_many(
             why = f": {entry['why']}" if entry["state"] == "failed" else ""
             still = (time.monotonic() - start) / number * (len(left) - number)
             log(f"{number} of {len(left)}, {still / 60:.0f} min left: {source.name} {entry['state']}{why}")
+    except KeyboardInterrupt:
+        log("stopped; the same command goes on with what is not done.")
+        raise
     finally:
         manifest.write()
         with contextlib.suppress(OSError):  # a video was stopped after its note, and before its result
