@@ -29,6 +29,20 @@ EXTRAS = {
 """The extra of pyproject.toml that brings a package which fernb alone does not need."""
 
 
+class OutputFile(click.Path):
+    """A file to be written, whose name must end in one of ``suffixes``: told before the work, not after it."""
+
+    def __init__(self, *suffixes: str):
+        super().__init__(dir_okay=False, path_type=Path)
+        self.suffixes = suffixes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(super().convert(value, param, ctx))
+        if path.suffix.lower() not in self.suffixes:
+            self.fail(f"'{path}' must end in {' or '.join(self.suffixes)}.", param, ctx)
+        return path
+
+
 class Sentence(click.ClickException):
     """An error that the user can mend, on one line of stderr; exit code 1."""
 

@@ -6,7 +6,7 @@ import click
 
 from fernb import config
 from fernb.app.cli.choices import RECIPES, one_of
-from fernb.app.cli.common import PATH, command, command_line, short
+from fernb.app.cli.common import PATH, OutputFile, command, command_line, short
 from fernb.errors import OutputError
 from fernb.files import alone
 
@@ -15,14 +15,14 @@ from fernb.files import alone
 @click.option("--recipe", type=one_of(RECIPES), default="lesson", show_default=True, help="What is trained, and how.")
 @click.option("--data", "source", default="auto", help="A path, or auto, fer2013, synthetic.")
 @click.option("--out", type=PATH, default=None, help="Where network, logs and history go (default: runs/RECIPE).")
-@click.option("--save", type=PATH, default=None, help="The network's file (default: OUT/RECIPE.keras).")
+@click.option("--save", type=OutputFile(".keras"), help="The network's file (default: OUT/RECIPE.keras).")
 @click.option("--epochs", type=click.IntRange(1), default=None, help="Instead of the recipe's own number.")
 @click.option("--seed", type=click.IntRange(0), default=config.SEED, show_default=True, help="Of everything random.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @click.option("--bfloat16", is_flag=True, help="Twice as fast on processors with AVX512-BF16 or AMX.")
 @click.option("--teacher", "teachers", type=PATH, multiple=True, help="Learn from this network's answers too.")
 @click.option("--start", type=PATH, default=None, help="Begin with the weights of this .keras network.")
-@click.option("--save-votes", type=PATH, default=None, help="The file for a second head, of FER+'s eight emotions.")
+@click.option("--save-votes", type=OutputFile(".keras"), help="The file for a second head, of FER+'s eight emotions.")
 def train(
     recipe: str,
     source: str,

@@ -9,7 +9,7 @@ import click
 
 from fernb import config
 from fernb.app.cli.choices import SMOOTHINGS, one_of
-from fernb.app.cli.common import PATH, Progress, command, short
+from fernb.app.cli.common import PATH, OutputFile, Progress, command, short
 from fernb.errors import FernbError
 from fernb.files import alone
 
@@ -145,9 +145,9 @@ def _scan_many(sources: list[Path], out: Path, options: dict, scheduler: str | N
 @command("live", example="fernb live --source 0")
 @click.option("--source", default="0", help="A camera's number, or a video.", show_default=True)
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=None, help="Stop after so many seconds.")
-@click.option("--csv", "table", type=PATH, default=None, help="Write every reading into this table too.")
-@click.option("--video", "film", type=PATH, default=None, help="Record the annotated frames into this MP4.")
-@click.option("--plot", type=PATH, default=None, help="Draw the table's timelines into this PNG at the end.")
+@click.option("--csv", "table", type=OutputFile(".csv"), help="Write every reading into this table too.")
+@click.option("--video", "film", type=OutputFile(".mp4"), help="Record the annotated frames into this MP4.")
+@click.option("--plot", type=OutputFile(".png"), help="Draw the table's timelines into this PNG at the end.")
 @reading_options
 def live(
     source: str, seconds: float | None, table: Path | None, film: Path | None, plot: Path | None, **reading: Any
