@@ -43,6 +43,17 @@ from fernb.widgets.attack import HackExplorer
 hacker = Hacker()
 crop = fernb.recognise(fernb.read_image({str(COLLINS)!r}), hacker.recogniser, detector="haar")[0].crop
 display(HackExplorer(crop[None], hacker, names=["photograph"]))""",
+    "07_style": f"""
+import fernb
+from fernb.style.features import load_features
+from fernb.style.pictures import STYLES, style_image
+from fernb.widgets.style import StyleExplorer
+flower = {{"flower": fernb.read_image({str(config.SAMPLES / "flower.jpg")!r})}}
+explorer = StyleExplorer(flower, {{name: style_image(name) for name in STYLES}}, features=load_features("fer"))
+explorer.style_name.value, explorer.steps.value = "glass", 20
+explorer.paint.click()
+explorer.wait()
+display(explorer)""",
 }
 """Code that shows each widget. The webcam is filmed for a while, the others are shown as they stand."""
 

@@ -1,6 +1,6 @@
 """Neural style transfer: the content of one image, the style of another (Gatys et al. 2015).
 
-A image is changed step by step until a network's maps of it are those of the content, and the
+An image is changed step by step until a network's maps of it are those of the content, and the
 products of its maps, the Gram matrices, are those of the style. The losses are relative: 0 is
 "the same", 1 is "as far off as an image whose maps are all 0", so that one set of weights does
 for every network. Needs the TensorFlow backend. Taught in notebook 07.
@@ -149,7 +149,7 @@ def transfer_style(
     ``progress`` is called after each step; StopIteration raised there, or Ctrl-C, ends the
     transfer, and the image so far is returned with ``stopped`` True.
 
-    Raises :class:`~fernb.errors.ImageError` for a image under 16 pixels a side, and
+    Raises :class:`~fernb.errors.ImageError` for an image under 16 pixels a side, and
     :class:`~fernb.errors.FernbError` for a setting out of its range.
     """
     check_settings(size=size, strength=strength, smooth=smooth, steps=steps, optimiser=optimiser)
