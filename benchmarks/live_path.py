@@ -146,7 +146,7 @@ def beside_fer(clip: Path, detector: str, fer_python: Path, times: int) -> dict:
 
 
 def agreement(clip: Path, detector: str) -> dict:
-    """Return the share of faces whose box and emotion are those of a search in each frame at full size."""
+    """Return the share of faces whose box (IoU 0.7) and emotion are those of a search in each frame at full size."""
     reader = FaceReader(follower=FaceFollower(detector=detector))
     places, same_box, same_emotion = 0, 0, 0
     for frame, readings in reader.read(frames(clip)):
@@ -159,7 +159,7 @@ def agreement(clip: Path, detector: str) -> dict:
                 same_emotion += readings[best].probs.argmax() == face.probabilities.argmax()
     return {
         "faces": places,
-        "boxes_iou_0.7": round(same_box / places, 4),
+        "share_of_boxes": round(same_box / places, 4),
         "same_emotion_of_these": round(float(same_emotion) / max(same_box, 1), 4),
     }
 
@@ -180,8 +180,8 @@ def main(detector: str, times: int, seconds: int, fer_python: Path | None, out: 
     result: dict = {"detector": detector, "stages": "milliseconds: median, 95th percentile; calls a frame", "cases": {}}
     with tempfile.TemporaryDirectory() as folder:
         one = [frame.rgb for frame in itertools.islice(frames(config.SAMPLES / "emotions.mp4"), FPS * seconds)]
-        for case, pictures in (("one face", one), ("six faces", six_people(seconds))):
-            clip = Path(folder) / f"{case.split()[0]}.mp4"
+        for case, pictures in (("one_face", one), ("six_faces", six_people(seconds))):
+            clip = Path(folder) / f"{case}.mp4"
             with VideoWriter(clip, FPS) as writer:
                 for rgb in pictures:
                     writer.add(rgb)
