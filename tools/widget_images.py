@@ -78,11 +78,13 @@ def main(names: tuple[str, ...]) -> None:
             if "05_webcam" in names:
                 page.locator(".fernb-webcam .start").click()
                 page.wait_for_selector('.fernb-webcam[data-state="running"]', timeout=PATIENCE_MS)
-            page.wait_for_timeout(FILMED_MS)
+                page.wait_for_timeout(FILMED_MS)
             for i, name in enumerate(names):
                 widget = page.locator(OUTPUT).nth(i).locator("> *").first
                 widget.scroll_into_view_if_needed()
                 page.wait_for_timeout(1000)  # images are drawn after their boxes
+                if name == "05_webcam":
+                    page.wait_for_function(f"readings.length > {page.evaluate('readings.length')}", timeout=PATIENCE_MS)
                 write_small(IMAGES / f"{name}.png", widget.screenshot(timeout=PATIENCE_MS))
                 if name == "05_webcam":
                     page.locator(".fernb-webcam .start").click()  # stops it: what moves would shift the others
@@ -90,8 +92,9 @@ def main(names: tuple[str, ...]) -> None:
 
 def write_small(path: Path, png: bytes) -> None:
     """Write a screenshot as a PNG of 256 colours, which keeps photographs small and the emotions' colours apart."""
-    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE)
-    picture.save(path, optimize=True)
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    colours = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE)
+    picture.quantize(palette=colours, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
 
 
 if __name__ == "__main__":
