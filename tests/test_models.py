@@ -26,7 +26,9 @@ def network():
 
 @pytest.fixture(scope="module")
 def saved(network, tmp_path_factory):
-    return storage.save_model(network, tmp_path_factory.mktemp("model") / "tiny.keras", {"labels": list(EMOTIONS)})
+    return storage.save_model(
+        network, tmp_path_factory.mktemp("model") / "tiny.keras", sidecar={"labels": list(EMOTIONS)}
+    )
 
 
 def test_probabilities_of_an_8_bit_network_sum_to_1():
@@ -84,7 +86,9 @@ def test_flipping_averages_a_face_and_its_mirror(saved):
 
 def test_eight_emotions_can_be_seen_as_seven(tmp_path):
     model = architectures.build_resnet(8, widths=(4, 8))
-    path = storage.save_model(model, tmp_path / "eight.keras", {"labels": list(EMOTIONS_8)}).with_suffix(".tflite")
+    path = storage.save_model(model, tmp_path / "eight.keras", sidecar={"labels": list(EMOTIONS_8)}).with_suffix(
+        ".tflite"
+    )
     eight, seven = fernb.Recogniser(path), fernb.Recogniser(path, seven=True)
     assert eight.labels == EMOTIONS_8 and seven.labels == EMOTIONS
     expected = eight.predict(FACES)[:, :7]
@@ -289,7 +293,7 @@ def test_answers_must_be_probabilities(tmp_path, outputs, sentence):
 def test_a_network_for_other_images_is_refused(tmp_path):
     inputs = keras.Input((32, 32, 3))
     model = keras.Model(inputs, keras.layers.Dense(7, activation="softmax")(keras.layers.Flatten()(inputs)))
-    path = storage.save_model(model, tmp_path / "colour.keras", {"labels": list(EMOTIONS)})
+    path = storage.save_model(model, tmp_path / "colour.keras", sidecar={"labels": list(EMOTIONS)})
     for file in (path, path.with_suffix(".tflite")):
         with pytest.raises(ModelError, match="must take grey faces"):
             fernb.Recogniser(file)

@@ -41,8 +41,8 @@ def folder(splits, tmp_path_factory):
         sidecar = {"labels": labels, "recipe": recipe, "made": made, "protocol": "none", "history": HISTORY}
         sidecar["temperature"] = 0.5
         examples = splits.train.images if name == report.MAIN else None  # the 8-bit copy takes longest
-        save_model(build_vgg(len(labels), (8, 8)), folder / f"{name}.keras", sidecar, examples)
-    (folder / f"{report.MAIN}_decisions.txt").write_text("We tried a smaller one before.\n")
+        save_model(build_vgg(len(labels), (8, 8)), folder / f"{name}.keras", sidecar=sidecar, examples=examples)
+    (folder / f"{report.MAIN}_decisions.txt").write_text("We tried a smaller one: {student[parameters]}.\n")
     (folder / "ablation.csv").write_text("change,seed,val_accuracy\nstart,1,0.6\nstart,2,0.62\nmore,1,0.63\n")
     return folder
 
@@ -88,7 +88,7 @@ def test_every_file_is_there_and_told(written, folder):
     accuracy = json.loads((folder / "metrics.json").read_text())["networks"][report.MAIN]["test"]["accuracy"]
     assert f"{accuracy:.2%}" in card and "{" not in card and "AI Act" in card
     architecture = (folder / f"{report.MAIN}_architecture.txt").read_text()
-    assert architecture.startswith("A tiny one.") and "We tried a smaller one" in architecture
+    assert architecture.startswith("A tiny one.") and "We tried a smaller one: 1" in architecture
     assert "Conv2D" in architecture and "multiply-adds" in architecture and "more  " in architecture
 
 

@@ -62,7 +62,7 @@ def mobilenet(weights):
 def tiny_own(path):
     """A network as ``fernb train`` makes them, a very small one."""
     keras.utils.set_random_seed(2)
-    return storage.save_model(architectures.build_vgg(widths=(4, 8), dense=8), path, {"labels": list(EMOTIONS)})
+    return storage.save_model(architectures.build_vgg(widths=(4, 8), dense=8), path, sidecar={"labels": list(EMOTIONS)})
 
 
 # --- preprocessing -----------------------------------------------------------------------------------

@@ -36,11 +36,14 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
     Writes ``metrics.json``, ``learning_curves_all.png``, ``reliability.png``, ``robustness.png``,
     ``NAME_architecture.txt`` for each network, of :data:`MAIN` also ``model_card.md``, ``learning_curves.png``,
     ``confusion_matrix.png`` and ``architecture.png``, and ``ablation.png`` where there is an ``ablation.csv``;
-    returns their paths. What ``NAME_decisions.txt`` says of a network opens its ``NAME_architecture.txt``.
+    returns their paths. ``NAME_decisions.txt``, where it is there, opens a network's ``NAME_architecture.txt``;
+    figures in it are filled in: ``{NAME[test][accuracy]:.1%}``.
     Raises :class:`~fernb.errors.DataError` where no network is.
     """
     folder = Path(folder)
     sidecars = _sidecars(folder)
+    if not sidecars:
+        raise DataError(f"there is no network of `fernb train` in {folder}; name the folder where it saved one.")
     networks = {name: _judged(folder / f"{name}.tflite", sidecar, splits) for name, sidecar in sidecars.items()}
     metrics = {
         "command": command,
@@ -53,7 +56,7 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
         metrics["ensemble"] = _ensemble(same, splits)
     write_json(folder / "metrics.json", metrics)
     written = [folder / "metrics.json", *_figures(folder, sidecars, networks)]
-    for name, sidecar in sidecars.items():
+    for name, sidecar in (sidecars | _sidecars(folder, transferred=True)).items():
         written.append(folder / f"{name}_architecture.txt")
         write_text(written[-1], _architecture(folder, name, sidecar, networks))
     if MAIN in networks:
@@ -62,16 +65,14 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
     return written
 
 
-def _sidecars(folder: Path) -> dict[str, dict]:
-    """The side-cars of networks that were trained from scratch; what stands on a backbone is ``fernb transfer``'s."""
+def _sidecars(folder: Path, *, transferred: bool = False) -> dict[str, dict]:
+    """The side-cars of networks that were trained from scratch, or of those on a backbone (``fernb transfer``)."""
     found = {}
     for path in sorted(folder.glob("*.tflite")):
         if not path.stem.endswith(INT8):
             sidecar = read_sidecar(path)
-            if "recipe" in sidecar and "backbone" not in sidecar["made"]:
+            if "recipe" in sidecar and ("backbone" in sidecar["made"]) == transferred:
                 found[path.stem] = sidecar
-    if not found:
-        raise DataError(f"there is no network of `fernb train` in {folder}; name the folder where it saved one.")
     return found
 
 
@@ -210,7 +211,7 @@ def _architecture(folder: Path, name: str, sidecar: dict, networks: dict[str, di
 
     recipe, decisions = sidecar["recipe"], folder / f"{name}_decisions.txt"
     lines = [recipe["about"], f"Made by: {sidecar['made']['command']}", ""]
-    lines += [decisions.read_text(encoding="utf-8")] if decisions.is_file() else []
+    lines += [decisions.read_text(encoding="utf-8").format(**networks)] if decisions.is_file() else []
     lines += ["Every network that was trained in full, worst first", ""]
     for other, network in sorted(networks.items(), key=lambda item: item[1]["val"]["accuracy"]):
         lines.append(

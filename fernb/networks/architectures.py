@@ -71,6 +71,7 @@ class FusedBatchNormalization(layers.BatchNormalization):
 def build_vgg(
     classes: int = len(EMOTIONS),
     widths: tuple[int, ...] = (32, 64, 128, 256),
+    *,
     dense: int = 256,
     dropout: float = 0.4,
     normalise: type[layers.Layer] | None = layers.BatchNormalization,
@@ -96,9 +97,16 @@ def build_vgg(
     if normalise:
         x = normalise(name="dense_norm")(x)
     x = layers.Activation("relu", name="dense_relu")(x)
+    return _with_answer(inputs, x, classes, dropout=dropout, name=name)
+
+
+def _with_answer(
+    inputs: keras.KerasTensor, features: keras.KerasTensor, classes: int, *, dropout: float, name: str
+) -> keras.Model:
+    """End a network: dropout and a softmax, which stays in float32 when the rest trains in bfloat16."""
     if dropout:
-        x = layers.Dropout(dropout, name="dense_dropout")(x)
-    outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="emotion")(x)
+        features = layers.Dropout(dropout, name="dropout")(features)
+    outputs = layers.Dense(classes, activation="softmax", dtype="float32", name=HEAD)(features)
     return keras.Model(inputs, outputs, name=name)
 
 
@@ -121,6 +129,7 @@ def _convolution(
 def build_resnet(
     classes: int = len(EMOTIONS),
     widths: tuple[int, ...] = (32, 64, 128, 256),
+    *,
     blocks: int = 1,
     squeeze: bool = True,
     dropout: float = 0.3,
@@ -145,10 +154,7 @@ def build_resnet(
             skip = stochastic_depth * ((stage - 1) * blocks + block) / (len(widths) * blocks)
             x = _residual(x, width, stride, squeeze, skip, normalise, f"stage{stage}_block{block}")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    if dropout:
-        x = layers.Dropout(dropout, name="dropout")(x)
-    outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="emotion")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return _with_answer(inputs, x, classes, dropout=dropout, name=name)
 
 
 def _residual(
@@ -188,6 +194,7 @@ def _squeeze_and_excite(x: keras.KerasTensor, width: int, name: str) -> keras.Ke
 def build_early_pooling(
     classes: int = len(EMOTIONS),
     widths: tuple[int, ...] = (32, 64, 160, 320),
+    *,
     squeeze: bool = True,
     dropout: float = 0.3,
     normalise: type[layers.Layer] | None = layers.BatchNormalization,
@@ -216,18 +223,23 @@ def build_early_pooling(
         x = layers.Add(name=f"{name_}_add")([x, shortcut])
         x = layers.Activation("relu", name=f"{name_}_relu")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    if dropout:
-        x = layers.Dropout(dropout, name="dropout")(x)
-    outputs = layers.Dense(classes, activation="softmax", dtype="float32", name=HEAD)(x)
-    return keras.Model(inputs, outputs, name=name)
+    return _with_answer(inputs, x, classes, dropout=dropout, name=name)
 
 
 ARCHITECTURES: dict[str, Callable[[NetworkConfig, int, type[layers.Layer] | None], keras.Model]] = {
     "vgg": lambda c, classes, norm: build_vgg(classes, c.widths, dropout=c.dropout, normalise=norm),
     "resnet": lambda c, classes, norm: build_resnet(
-        classes, c.widths, c.blocks, c.squeeze, c.dropout, c.stochastic_depth, norm
+        classes,
+        c.widths,
+        blocks=c.blocks,
+        squeeze=c.squeeze,
+        dropout=c.dropout,
+        stochastic_depth=c.stochastic_depth,
+        normalise=norm,
     ),
-    "early_pooling": lambda c, classes, norm: build_early_pooling(classes, c.widths, c.squeeze, c.dropout, norm),
+    "early_pooling": lambda c, classes, norm: build_early_pooling(
+        classes, c.widths, squeeze=c.squeeze, dropout=c.dropout, normalise=norm
+    ),
 }
 """Architectures by name: functions of a configuration, the number of emotions and the normalisation's layer."""
 

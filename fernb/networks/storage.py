@@ -33,7 +33,9 @@ def calibrated(model: keras.Model, temperature: float) -> keras.Model:
     return copy
 
 
-def save_model(model: keras.Model, path: str | os.PathLike, sidecar: dict, examples: np.ndarray | None = None) -> Path:
+def save_model(
+    model: keras.Model, path: str | os.PathLike, *, sidecar: dict, examples: np.ndarray | None = None
+) -> Path:
     """Write ``path`` (``.keras``), its LiteRT copy (``.tflite``) and its side-car (``.json``).
 
     With ``examples``, see :func:`export_litert`, there is an 8-bit copy ``…_int8.tflite`` too.

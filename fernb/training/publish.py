@@ -57,7 +57,8 @@ def publish(
         "test_flip averages each face and its mirror image",
         "history": {name: [round(value, 5) for value in values] for name, values in history.items()},
     }
-    path = save_model(calibrated(model, temperature), path, sidecar, splits.train.sample(EXAMPLES, SEED).images)
+    examples = splits.train.sample(EXAMPLES, SEED).images
+    path = save_model(calibrated(model, temperature), path, sidecar=sidecar, examples=examples)
     recogniser = Recogniser(path.with_suffix(".tflite"))
     sidecar = recogniser.sidecar | {"metrics": evaluate_network(recogniser, splits)}
     write_sidecar(path, sidecar)
