@@ -42,7 +42,9 @@ from fernb.attacks.photograph import Hacker
 from fernb.widgets.attack import HackExplorer
 hacker = Hacker()
 crop = fernb.recognise(fernb.read_image({str(COLLINS)!r}), hacker.recogniser, detector="haar")[0].crop
-display(HackExplorer(crop[None], hacker, names=["photograph"]))""",
+attack = HackExplorer(crop[None], hacker, names=["photograph"])
+attack.eps.value = 4
+display(attack)""",
     "07_style": f"""
 import fernb
 from fernb.style.features import load_features
