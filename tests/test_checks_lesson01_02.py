@@ -17,6 +17,16 @@ def black_and_white(condition):
     return np.where(condition, 255, 0).astype(np.uint8)
 
 
+def filter_with(image, middle, around):
+    kernel = np.full((3, 3), around)
+    kernel[1, 1] = middle
+    return cv2.filter2D(image.astype(float), -1, kernel)
+
+
+SHARPEN = np.full((3, 3), -1 / 9)
+SHARPEN[1, 1] += 2
+
+
 def descend(rate, steps):
     """Stand in for the lesson's function: 1 is the best rate, larger ones blow up."""
     return [rate if rate > 1 else 1 / rate] * steps
@@ -32,19 +42,27 @@ def descend(rate, steps):
         ("01.2", (lambda image: image,), "shape"),
         ("01.3", (lambda image: cv2.blur(image.astype(float), (3, 3)),), "blur"),
         ("01.3", (lambda image: image - cv2.blur(image.astype(float), (3, 3)),), "image once more"),
+        ("01.3", (lambda image: filter_with(image, 2, -1 / 8),), "all nine"),
+        ("01.3", (lambda image: filter_with(image, 2, -1 / 9),), "add up to 1"),
+        ("01.3", (lambda image: cv2.filter2D(image, -1, SHARPEN),), "float"),
         ("01.4", (0,), "still"),
+        ("01.4", (45,), "earlier"),
+        ("01.4", ([25],), "one of the angles"),
         ("01.4", (17,), "one of the angles"),
         ("01.4", ("thirty",), "one of the angles"),
         ("01.5", (lambda image, size, offset: black_and_white(image > local_means(image, size)),), "offset"),
         ("01.5", (lambda image, size, offset: image > local_means(image, size) - offset,), "255"),
         ("01.6", (lambda labels, names: labels,), "Keras"),
+        ("01.6", (lambda labels, names: np.array(names)[labels],), "text"),
         ("01.6", (lambda labels, names: [fernb.EMOTIONS.index(name) for name in names][labels],), "array"),
         ("02.1", (lambda probs, labels: np.sum(probs.argmax(1) == labels),), "divide"),
         ("02.1", (lambda probs, labels: probs.argmax(1) == labels,), "mean"),
+        ("02.1", (lambda probs, labels: np.mean(probs.max(1) == labels),), "argmax"),
         ("02.2", (lambda confusion: confusion.diagonal() / confusion.sum(1),), "recall"),
         ("02.2", (lambda confusion: confusion.diagonal() / confusion.sum(0),), "never answered"),
         ("02.3", (lambda labels, classes: 1 / np.bincount(labels),), "direction"),
         ("02.3", (lambda labels, classes: np.bincount(labels),), "large"),
+        ("02.3", (lambda labels, classes: len(labels) / classes * np.bincount(labels),), "brackets"),
         ("02.4", (lambda image: image[::2, ::2],), "top left"),
         ("02.4", (lambda image: image.reshape(3, 2, 4, 2).mean((1, 3)),), "maximum"),
         ("02.5", (0.01, descend), "slowly"),

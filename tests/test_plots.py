@@ -36,6 +36,7 @@ BOX = Detection(10, 20, 30, 30, 1.0)
 
 ON_AXES = {
     "image": lambda ax: plots.image(FACES[0], "a face", ax=ax),
+    "numbers": lambda ax: plots.numbers(np.array([[1, -2, 3]]), "three", frame=(0, 1, 1, 2), ax=ax),
     "class_counts": lambda ax: plots.class_counts(SPLITS, ax),
     "histogram": lambda ax: plots.histogram(FACES[0], ax),
     "confusion_matrix": lambda ax: plots.confusion_matrix(REPORT, ax),

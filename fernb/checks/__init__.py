@@ -93,6 +93,8 @@ def difference(
     if got is None:
         return "your function returned None; is the `return` missing?"
     try:
+        if np.asarray(got).dtype.kind in "US":
+            return f"numbers were expected, and this is text ({_name(got)})"
         values = np.asarray(got, np.float64)
     except (TypeError, ValueError):
         return f"numbers were expected, and this is {_name(got)}"
@@ -139,6 +141,8 @@ def _explain(error: Exception) -> str:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not frame.filename.startswith(_NOT_THE_READERS) and "site-packages" not in frame.filename:
             return f"line {frame.lineno} of your cell, `{frame.line}`, raised {said}"
+    if isinstance(error, TypeError) and "not callable" in str(error):
+        return f"a function was expected ({said}): pass it by its name, without brackets behind it"
     return f"the check could not work with your answer ({said})"
 
 

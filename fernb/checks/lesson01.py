@@ -63,6 +63,11 @@ def sharpen(answer: Callable) -> str | None:
         (grey + mean, "the mean has to be subtracted, not added"),
         (grey, "this kernel changes nothing"),
         (10 * grey - 9 * mean, "too strong: divide the nine ones of the mean by nine"),
+        (2 * grey - (9 * mean - grey) / 8, "the mean is that of all nine pixels, the one in the middle among them"),
+        (2 * grey - mean + grey / 9, "the weights must add up to 1: the mean takes 1/9 from the middle, too"),
+        (grey - mean + grey / 9, "twice the image less its mean: the middle is 2 − 1/9"),
+        (grey - mean + grey * 2 / 9, "twice the image less its mean: the middle is 2 − 1/9"),
+        (np.rint(2 * grey - mean).clip(0, 255), "the values were cut to 0…255: filter the image as float"),
     ]
     return difference(answer(image.copy()), 2 * grey - mean, mistakes)
 
@@ -77,15 +82,11 @@ def first_lost_angle(answer: float) -> str | None:
         for angle in range(0, 65, 5)
     }
     truth = next(angle for angle, any_face in found.items() if not any_face)
-    last = max(angle for angle, any_face in found.items() if any_face and angle < truth)
-    mistakes = [
-        (last, "there it is still found; the question is for the first angle at which it is not"),
-        *((angle, "there the cascade still finds a face") for angle, any_face in found.items() if any_face),
-        *((angle, "it is lost there, but it was lost earlier, too") for angle in found if angle > truth),
-    ]
-    if answer not in found:
+    if not isinstance(answer, int | float | np.number) or answer not in found:
         return "the answer is one of the angles 0, 5, 10 … 60, as a number"
-    return difference(answer, truth, mistakes)
+    if answer < truth:
+        return "there the cascade still finds her face"
+    return "her face is lost earlier; draw the box that is found at a larger angle" if answer > truth else None
 
 
 @exercise("01.5")

@@ -16,6 +16,7 @@ def accuracy_of(answer: Callable) -> str | None:
         (3, "this is the number of right answers; divide it by the number of samples (or take the mean)"),
         (60, "give the share as a number from 0 to 1, not in percent"),
         (0.4, "this is the share of wrong answers"),
+        ((probs.max(1) == labels).mean(), "`max` gives the largest probability; `argmax` gives its class"),
         (probs.argmax(1) == labels, "this says for each sample whether it is right; take the mean of it"),
         (
             probs[np.arange(5), labels].mean(),
@@ -55,6 +56,9 @@ def class_weights(answer: Callable) -> str | None:
         (1 / counts, "the direction is right; now multiply by n / k, so that the mean weight of a sample is 1"),
         (len(labels) / counts, "divide by the number of classes as well"),
         (3 * counts / len(labels), "the fraction is upside down"),
+        (3 * len(labels) / counts, "divide by the number of classes; you multiplied"),
+        (len(labels) / 3 * counts, "put k · count in brackets: Python divides first and multiplies then"),
+        (expected[labels], "this is one weight for each sample; return one for each class"),
     ]
     return difference(answer(labels.copy(), 3), expected, mistakes)
 

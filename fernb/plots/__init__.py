@@ -8,7 +8,7 @@ which colour-blind readers can tell apart. Used in all notebooks.
 from fernb.plots.architecture import architecture
 from fernb.plots.base import DPI, PALETTE
 from fernb.plots.cost import training_cost
-from fernb.plots.images import detections, face_grid, heat_overlay, histogram, image, row, weight_maps
+from fernb.plots.images import detections, face_grid, heat_overlay, histogram, image, numbers, row, weight_maps
 from fernb.plots.networks import (
     ablation,
     baseline_comparison,
@@ -44,6 +44,7 @@ __all__ = [
     "image",
     "learning_curves",
     "methods",
+    "numbers",
     "probability_bars",
     "reliability_diagram",
     "robustness",

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 from fernb.labels import EMOTIONS
-from fernb.plots.base import BLUE, DPI, RED, SMALL, bare, new_axes, new_grid, set_title
+from fernb.plots.base import BLUE, DPI, GREY, ORANGE, RED, SMALL, bare, new_axes, new_grid, set_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,6 +89,35 @@ def histogram(grey: np.ndarray, ax: "Axes | None" = None) -> "Axes":
             text = f"  level {level}: {counts[level]:,} ↑  "
             ax.annotate(text, (level, height), ha=side, va="top", fontsize=SMALL)
     ax.set(xlabel="grey level (0 black, 255 white)", ylabel="pixels", xlim=(0, 256))
+    return ax
+
+
+def numbers(
+    values: np.ndarray, title: str = "", *, frame: tuple[int, int, int, int] | None = None, ax: "Axes | None" = None
+) -> "Axes":
+    """Show a small table of numbers ``(h, w)`` as an image, with each number written into its square.
+
+    0 is black where no number is negative, else middle grey. ``frame`` (row, column, height, width)
+    puts a frame around some of the squares. Row and column numbers stand beside the table.
+    """
+    height, width = values.shape
+    ax = new_axes(ax, (0.5 * width + 0.4, 0.5 * height + 0.6))
+    most = float(np.abs(values.astype(float)).max()) or 1.0
+    least = -most if values.min() < 0 else 0.0
+    ax.imshow(values, cmap="gray", vmin=least, vmax=most)
+    for (row, column), value in np.ndenumerate(values):
+        colour = "white" if value < (least + most) / 2 else "black"
+        ax.text(column, row, f"{value:.3g}", ha="center", va="center", fontsize=SMALL, color=colour)
+    if frame:
+        top, left, high, wide = frame
+        corner = (left - 0.5, top - 0.5)
+        ax.add_patch(Rectangle(corner, wide, high, fill=False, edgecolor=ORANGE, linewidth=3, clip_on=False))
+    set_title(ax, title)
+    bare(ax)
+    ax.spines[:].set(visible=True, color=GREY)
+    ax.set_xticks(range(width), range(width), fontsize=SMALL)
+    ax.set_yticks(range(height), range(height), fontsize=SMALL)
+    ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
     return ax
 
 
