@@ -28,7 +28,7 @@ def setup(tf: bool = False) -> Profile:
     if "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-        set_matplotlib_formats("jpeg", pil_kwargs={"quality": 88})
+        set_matplotlib_formats("jpeg", pil_kwargs={"quality": 80, "optimize": True, "progressive": True})
     from fernb import __version__
 
     print(f"fernb {__version__} · profile {chosen.name} · {device} · seed {SEED}")

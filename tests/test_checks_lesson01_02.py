@@ -38,6 +38,7 @@ def descend(rate, steps):
         ("01.1", (lambda image: -image,), "255"),
         ("01.1", (lambda image: 255.0 - image,), "uint8"),
         ("01.1", (lambda image: image,), "unchanged"),
+        ("01.1", (np.zeros((2, 3), np.uint8),), "without brackets"),
         ("01.2", (lambda image: image[: min(image.shape[:2]), : min(image.shape[:2])],), "top left"),
         ("01.2", (lambda image: image,), "shape"),
         ("01.3", (lambda image: cv2.blur(image.astype(float), (3, 3)),), "blur"),
