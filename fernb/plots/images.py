@@ -115,9 +115,9 @@ def numbers(
     set_title(ax, title)
     bare(ax)
     ax.spines[:].set(visible=True, color=GREY)
-    ax.set_xticks(range(width), range(width), fontsize=SMALL)
-    ax.set_yticks(range(height), range(height), fontsize=SMALL)
-    ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
+    ax.set_xticks(range(width))
+    ax.set_yticks(range(height))
+    ax.tick_params(length=0, labelsize=SMALL, labeltop=True, bottom=False, labelbottom=False)
     return ax
 
 
