@@ -1,6 +1,7 @@
 """What the commands share: help in groups with examples, errors as one sentence, paths, progress."""
 
 import errno
+import os
 import shlex
 import sys
 import textwrap
@@ -37,7 +38,7 @@ class OutputFile(click.Path):
         self.suffixes = suffixes
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        path = Path(super().convert(value, param, ctx))
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if path.suffix.lower() not in self.suffixes:
             self.fail(f"'{path}' must end in {' or '.join(self.suffixes)}.", param, ctx)
         return path
