@@ -26,7 +26,7 @@ from fernb import config
 from fernb.video.stream import video_info
 
 WILD = ("images", "archives", "data", "models", "faces", "webcam", "smoothing", "tracking")
-GENERATED = re.compile(r"generate phase .*?(\d+) passing examples, (\d+) failing examples", re.DOTALL)
+GENERATED = re.compile(r"during generate phase .*?(\d+) passing(?: examples)?, (\d+) failing", re.DOTALL)
 CLIP = config.SAMPLES / "emotions.mp4"
 SCAN = [sys.executable, "-m", "fernb.app.cli", "scan"]
 FILMS = 4

@@ -5,6 +5,7 @@
 The camera is a fake one that shows the sample clip, so nobody's face is in it who did not ask.
 """
 
+import base64
 import io
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from playwright.sync_api import sync_playwright
 
 from fernb import config
@@ -23,10 +24,28 @@ sys.path.insert(0, str(config.ROOT / "tests"))
 import jupyter_browser as lab
 
 WIDGET = "from fernb.widgets.webcam import Webcam\nWebcam(detector='haar')"
-PARTS = (".stage", ".strip", ".legend")  # of the widget, from top to bottom
-STEP_MS = 600  # between two frames, of the clip and in the GIF
+STEP_MS = 400  # between two frames, of the clip and in the GIF
+RECORD = """({ side, step }) => {
+  const find = (selector) => document.querySelector(`.fernb-webcam ${selector}`);
+  window.taken = [];
+  setInterval(() => {
+    const [film, boxes, strip] = [find("video"), find(".stage canvas"), find(".strip")];
+    const [high, low] = [boxes, strip].map((one) => Math.round((side * one.height) / one.width));
+    const sheet = Object.assign(document.createElement("canvas"), { width: side, height: high + low });
+    const pen = sheet.getContext("2d");
+    pen.fillStyle = "#fff";
+    pen.fillRect(0, 0, side, high + low);
+    pen.setTransform(-1, 0, 0, 1, side, 0); // a mirror, as the page has it
+    pen.drawImage(film, 0, 0, side, high);
+    pen.resetTransform();
+    pen.drawImage(boxes, 0, 0, side, high);
+    pen.drawImage(strip, 0, high, side, low);
+    taken.push(sheet.toDataURL());
+  }, step);
+}"""
+"""Takes pictures of what the widget draws: the film, the boxes on it, the chart under it."""
 SIDE = 480  # pixels wide
-COLOURS = 64
+COLOURS = 128
 MAX_BYTES = 2_000_000
 
 
@@ -43,33 +62,20 @@ def main(out: Path, seconds: float) -> None:
             page = lab.run_notebook(browser, address, home / "webcam.ipynb")
             page.locator(".fernb-webcam .start").click()
             page.wait_for_function("readings.length >= 10", timeout=60_000)
-            pictures = []
-            for _ in range(round(1000 * seconds / STEP_MS)):
-                pictures.append(_picture(page))
-                page.wait_for_timeout(STEP_MS)
+            page.evaluate(RECORD, {"side": SIDE, "step": STEP_MS})
+            page.wait_for_timeout(1000 * seconds)
+            taken = page.evaluate("taken")
+    pictures = [Image.open(io.BytesIO(base64.b64decode(one.split("base64,")[1]))).convert("RGB") for one in taken]
     write_gif(out, pictures)
     click.echo(f"wrote {out}")
 
 
-def _picture(page) -> Image.Image:
-    """Return the widget without its controls."""
-    root = page.locator(".fernb-webcam").first
-    whole = np.asarray(Image.open(io.BytesIO(root.screenshot())).convert("RGB"))
-    top = root.bounding_box()["y"]
-    rows = []
-    for selector in PARTS:
-        box = root.locator(selector).first.bounding_box()
-        start = round(box["y"] - top)
-        rows.append(whole[start : start + round(box["height"])])
-    image = Image.fromarray(np.concatenate(rows))
-    return image.resize((SIDE, round(image.height * SIDE / image.width)), Image.Resampling.LANCZOS)
-
-
 def write_gif(path: Path, pictures: list[Image.Image]) -> None:
-    """Write pictures as a GIF that repeats; the strip grows, so all have the last one's size."""
-    last = pictures[-1].size
-    same = [picture if picture.size == last else picture.resize(last) for picture in pictures]
-    palette = same[-1].quantize(COLOURS)
+    """Write pictures as a GIF that repeats; the chart grows with the people, so all are as high as the highest."""
+    height = max(picture.height for picture in pictures)
+    same = [ImageOps.pad(picture, (SIDE, height), color="white", centering=(0, 0)) for picture in pictures]
+    some = np.concatenate(same[:: max(1, len(same) // 8)])
+    palette = Image.fromarray(some).quantize(COLOURS)  # else an emotion that comes early lacks its colour
     shown = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in same]
     with atomic_write(path) as temporary:
         shown[0].save(temporary, save_all=True, append_images=shown[1:], duration=STEP_MS, loop=0, optimize=True)
