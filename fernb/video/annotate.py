@@ -46,10 +46,10 @@ def annotate(rgb: np.ndarray, readings: list[Reading], labels: tuple[str, ...]) 
             taken.append(place)
             above = place[1] - 2
     for reading in readings:
-        place = _place_bars(reading.face, len(labels), out.shape, taken)
-        if place:
-            taken.append(place)
-            _bars(out, *place[:2], reading, labels)
+        bars = _place_bars(reading.face, len(labels), out.shape, taken)
+        if bars:
+            taken.append(bars)
+            _bars(out, *bars[:2], reading, labels)
     return out
 
 
@@ -97,7 +97,8 @@ def _bars(out: np.ndarray, left: int, top: int, reading: Reading, labels: tuple[
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:
-    return tuple(bytes.fromhex(colour[1:]))
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue
 
 
 def contact_sheet(crops: list[np.ndarray], captions: list[str], columns: int = 7, side: int = 120) -> np.ndarray:

@@ -79,7 +79,7 @@ def noted(work: Work, source: Path, out: Path, options: dict) -> list[Path]:
 
     note = out / NOTES / f"{source.name}.json"
     entry = _read(note).get(str(source))
-    if not _done(entry, source, options):
+    if entry is None or not _done(entry, source, options):
         cv2.setNumThreads(1)
         entry = _entry(work(source, out, options), source, options)
         write_json(note, {str(source): entry})

@@ -9,6 +9,7 @@ Taught in notebook 05.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -138,9 +139,9 @@ def follow_boxes(before: np.ndarray, now: np.ndarray, boxes: list[np.ndarray]) -
     Both frames are uint8 ``(h, w)``; boxes are float ``(4,)`` in their pixels.
     """
     points = np.concatenate([box[:2] + GRID * box[2:] for box in boxes]).astype(np.float32)
-    window = {"winSize": (15, 15), "maxLevel": 2}
-    there, status, _ = cv2.calcOpticalFlowPyrLK(before, now, points, None, **window)
-    back, returned, _ = cv2.calcOpticalFlowPyrLK(now, before, there, None, **window)
+    flow: Any = cv2.calcOpticalFlowPyrLK  # its annotation does not know that there may be no first guess
+    there, status, _ = flow(before, now, points, None, winSize=(15, 15), maxLevel=2)
+    back, returned, _ = flow(now, before, there, None, winSize=(15, 15), maxLevel=2)
     good = (status & returned).astype(bool)[:, 0] & (np.abs(back - points).max((1, 2)) < MAX_RETURN_ERROR)
     answer: list[np.ndarray | None] = []
     for i, box in enumerate(boxes):

@@ -36,7 +36,7 @@ def preprocess_video(
     crops: dict[int, np.ndarray] = {}
     looked: set[int] = set()
     camera = isinstance(video, int)
-    name, suffix = (f"camera {video}", ".mp4") if camera else (Path(video).name, Path(video).suffix.lower())
+    name, suffix = (f"camera {video}", ".mp4") if isinstance(video, int) else (video.name, video.suffix.lower())
     copy = out / f"input_video{suffix}"
     with VideoWriter(copy, 1 / TRIES_S) if camera else nullcontext() as film:
         for frame in frames(video, every=TRIES_S):
@@ -57,7 +57,7 @@ def preprocess_video(
     paths = [out / f"image{second}.png" for second in crops]
     for path, crop in zip(paths, crops.values(), strict=True):
         write_image(path, crop)
-    if not camera and copy.resolve() != Path(video).resolve():
+    if not isinstance(video, int) and copy.resolve() != video.resolve():
         shutil.copyfile(video, copy)
     if missing := sorted(looked - set(crops)):
         log(f"no face in second {', '.join(map(str, missing))}")

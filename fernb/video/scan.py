@@ -5,15 +5,24 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from fernb.errors import FernbError
 from fernb.files import atomic_write
 from fernb.video.annotate import annotate
-from fernb.video.reading import FaceReader
+from fernb.video.reading import FaceReader, Reading
 from fernb.video.stream import Frame, VideoInfo, open_frames, prefetch
 from fernb.video.table import Table, write_counts
 from fernb.video.writer import VideoWriter
 from fernb.vision.images import write_image
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Read = Iterator[tuple[Frame, list[Reading] | None]]
+"""Frames with what was read in them; None for those that were left out."""
 
 MAX_PEOPLE = 6  # timelines in one image
 MIN_IN_VIEW_S = 0.5  # seconds; who was there for less has no timeline
@@ -116,16 +125,17 @@ def _missing(last_s: float, info: VideoInfo, every: Sampling) -> float:
     return 0.0 if info.still or missing < max(1.0, 0.02 * info.duration_s) else missing
 
 
-def _annotated(read, path: Path, source: Path, info: VideoInfo, labels: tuple[str, ...], log) -> Iterator:
+def _annotated(
+    read: Read, path: Path, source: Path, info: VideoInfo, labels: tuple[str, ...], log: Callable[[str], None]
+) -> Read:
     """Pass frames and readings on and write their annotated copy, at the speed and with the sound of the source."""
     if info.still and not source.is_dir():
         for frame, readings in read:
             write_image(path, annotate(frame.rgb, readings or [], labels))
             yield frame, readings
         return
-    held: list = []
+    held: list[Reading] = []
     with VideoWriter(path, info.fps, sound=None if info.still else source) as writer:
-        frame: Frame | None = None
         for frame, readings in read:
             held = held if readings is None else readings
             writer.add_at(annotate(frame.rgb, held, labels), frame.time_s)
@@ -163,12 +173,12 @@ def write_timelines(table: Path, path: Path, labels: tuple[str, ...]) -> None:
         figure.savefig(temporary)
 
 
-def _in_view(times) -> float:
+def _in_view(times: "pd.Series") -> float:
     """Return the seconds from the first to the last of ``times``."""
     return float(times.max() - times.min())
 
 
-def spans(times, names: list[str]) -> list[tuple[float, float, str]]:
+def spans(times: np.ndarray, names: list[str]) -> list[tuple[float, float, str]]:
     """Return runs of one name as ``(start, end, name)``; a run ends where the next one begins."""
     runs, at = [], 0
     for name, group in itertools.groupby(names):

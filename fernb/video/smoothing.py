@@ -7,7 +7,7 @@ person: faces must never share one. Taught in notebook 05.
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,7 +47,7 @@ class RunningMean:
         self._seen.append((time_s, probs))
         while time_s - self._seen[0][0] > self.seconds:
             self._seen.popleft()
-        return np.mean([row for _, row in self._seen], axis=0, dtype=np.float32)
+        return np.asarray(np.mean([row for _, row in self._seen], axis=0, dtype=np.float32))
 
 
 class ExponentialSmoothing:
@@ -59,10 +59,11 @@ class ExponentialSmoothing:
         self._time_s = 0.0
 
     def __call__(self, probs: np.ndarray, time_s: float) -> np.ndarray:
-        keep = (
-            0.0 if self._mean is None or not self.seconds else math.exp(-max(0.0, time_s - self._time_s) / self.seconds)
-        )
-        self._mean = probs if not keep else (keep * self._mean + (1 - keep) * probs).astype(np.float32)
+        if self._mean is None or not self.seconds:
+            self._mean = probs
+        else:
+            keep = math.exp(-max(0.0, time_s - self._time_s) / self.seconds)
+            self._mean = (keep * self._mean + (1 - keep) * probs).astype(np.float32)
         self._time_s = time_s
         return self._mean
 
@@ -95,7 +96,12 @@ class HiddenMarkov:
         return self._belief
 
 
-SMOOTHERS = {"none": NoSmoothing, "mean": RunningMean, "exponential": ExponentialSmoothing, "hmm": HiddenMarkov}
+SMOOTHERS: dict[str, Callable[[float], Smoother]] = {
+    "none": NoSmoothing,
+    "mean": RunningMean,
+    "exponential": ExponentialSmoothing,
+    "hmm": HiddenMarkov,
+}
 """The smoothers by the names that commands and widgets use."""
 
 
@@ -126,7 +132,7 @@ class SteadyOptions:
     min_frames: int = 1
     confidence_threshold: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         smoother(self.smoothing, self.seconds)
         if self.min_frames < 1:
             raise FernbError(f"an emotion must hold for 1 frame or more, not for {self.min_frames}.")

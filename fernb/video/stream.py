@@ -8,7 +8,7 @@ import queue
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -74,14 +74,15 @@ def open_stream(source: str | os.PathLike | int) -> Iterator[cv2.VideoCapture]:
     Raises :class:`~fernb.errors.VideoError` with what to do instead.
     """
     camera = isinstance(source, int)
-    if not camera and not Path(source).is_file():
+    path = Path() if isinstance(source, int) else Path(source)
+    if not camera and not path.is_file():
         raise VideoError(f"there is no video at {source}.")
     # Linux lists cameras as files; asking first spares the user OpenCV's own messages
     if camera and sys.platform == "linux" and not Path(f"/dev/video{source}").exists():
         raise VideoError(f"no camera {source} was found; use a recorded video: --source FILE.")
     try:
         # absolute, for FFmpeg takes "holiday: beach.mp4" for a protocol named holiday
-        stream = cv2.VideoCapture(source if camera else str(Path(source).absolute()))
+        stream = cv2.VideoCapture(source if isinstance(source, int) else str(path.absolute()))
     except UnicodeEncodeError:
         raise VideoError(f"the name {source!r} is not in UTF-8; rename the video.") from None
     try:
@@ -90,7 +91,7 @@ def open_stream(source: str | os.PathLike | int) -> Iterator[cv2.VideoCapture]:
                 raise VideoError(
                     f"camera {source} cannot be opened; close other programs that use it, or --source FILE."
                 )
-            raise VideoError(f"{Path(source).name} is not a video that can be read, or it is cut off.")
+            raise VideoError(f"{path.name} is not a video that can be read, or it is cut off.")
         yield stream
     finally:
         stream.release()
@@ -250,7 +251,7 @@ def image_paths(folder: Path) -> list[Path]:
     return sorted((path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES), key=natural)
 
 
-def prefetch(items: Iterable, ahead: int = 4) -> Iterator:
+def prefetch(items: Iterable, ahead: int = 4) -> Generator:
     """Yield ``items``, made in a thread of their own, at most ``ahead`` of them before they are asked for.
 
     OpenCV decodes without holding Python's lock, so the next frame is decoded while this one is read.

@@ -7,7 +7,7 @@ import csv
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
@@ -62,12 +62,12 @@ class Table:
     def __init__(self, path: Path, labels: Iterable[str]):
         self.path, self.labels = Path(path), tuple(labels)
         self.journal = self.path.with_name(f"{self.path.stem}.part.csv")
-        self._file = None
+        self._file: TextIO | None = None
 
     def __enter__(self) -> "Table":
         return self
 
-    def __exit__(self, failed: type | None, *_) -> None:
+    def __exit__(self, failed: type | None, *_: object) -> None:
         if self._file is None:
             return
         self._file.close()

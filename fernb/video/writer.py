@@ -65,7 +65,7 @@ class VideoWriter:
         return self._open_mpeg4()
 
     def _open_mpeg4(self) -> cv2.VideoWriter:
-        writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter_fourcc(*"mp4v"), self.fps, self._size)
+        writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter.fourcc(*"mp4v"), self.fps, self._size)
         if not writer.isOpened():
             raise VideoError(f"OpenCV cannot write the video {self.path.name}.")
         return writer
@@ -104,14 +104,15 @@ class VideoWriter:
             self.add(self._pending)
             self._waits = False
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None, *_: object) -> None:
         with self._open_things:
-            if error[1] is not None:
-                raise error[1]
-            if self._waits:
+            if error is not None:
+                raise error
+            if self._waits and self._pending is not None:
                 self.add(self._pending)
 
-    def _close(self, failed: type | None, *_) -> None:
+    def _close(self, failed: type | None, *_: object) -> None:
+        assert self._sink is not None, "what was not opened is not closed"
         try:
             self._sink.release()
         except _Died:
@@ -143,11 +144,13 @@ class _Pipe:
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+        assert self._process.stdin and self._process.stderr, "both are pipes"
+        self._frames, self._messages = self._process.stdin, self._process.stderr
 
     def write(self, bgr: np.ndarray) -> None:
         """Encode a frame."""
         try:
-            self._process.stdin.write(np.ascontiguousarray(bgr).data)
+            self._frames.write(np.ascontiguousarray(bgr).data)
         except OSError:
             self._fail()
 
@@ -163,7 +166,7 @@ class _Pipe:
 
     def _fail(self, words: bytes = b"") -> None:
         self._process.kill()
-        said = (words or self._process.stderr.read()).decode(errors="replace").strip()
+        said = (words or self._messages.read()).decode(errors="replace").strip()
         self._process.wait()
         if os.strerror(errno.ENOSPC) in said:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -72,7 +72,7 @@ class VideoExplorer(widgets.VBox):
     def _own(self, person: int) -> pd.DataFrame:
         return self.rows[self.rows["track"] == person]
 
-    def _smooth(self, _=None) -> None:
+    def _smooth(self, _: object = None) -> None:
         """Smooth each person's probabilities as the controls say, then draw all anew."""
         self.smoothed = np.full((len(self.rows), len(self.labels)), np.nan, np.float32)
         self.shown: list[int | None] = [None] * len(self.rows)
@@ -87,7 +87,7 @@ class VideoExplorer(widgets.VBox):
                 self._held[index] = stabiliser.frames_held
         self._draw()
 
-    def _draw(self, _=None) -> None:
+    def _draw(self, _: object = None) -> None:
         """Draw the chosen person's timeline without the line of the current time."""
         if self.person.value is None:
             self._cost.value = status("Nobody was seen in this video.")
@@ -115,7 +115,7 @@ class VideoExplorer(widgets.VBox):
         self._reach = [round(len(self._drawn) - y) for y in (top, bottom)]
         self._move()
 
-    def _move(self, _=None) -> None:
+    def _move(self, _: object = None) -> None:
         """Show the frame that the slider is on, and a line there in the timeline."""
         index = int(self._times.index[self.position.value])
         time_s = float(self._times.iloc[self.position.value])
@@ -142,7 +142,7 @@ class VideoExplorer(widgets.VBox):
         for row in self.rows[(self.rows["frame"] == index) & self.rows["track"].notna()].itertuples():
             smoothed = self.smoothed[row.Index]
             raw = np.array([getattr(row, name) for name in self.labels], np.float32)
-            face = Detection(*(int(value) for value in (row.x, row.y, row.w, row.h)), float(row.detector_score))
+            face = Detection(int(row.x), int(row.y), int(row.w), int(row.h), float(row.detector_score))
             emotion, held = self.shown[row.Index], int(self._held[row.Index])
             readings.append(Reading(int(row.track), face, raw, smoothed, emotion, held))
         return readings
