@@ -8,7 +8,7 @@ def conv_weights(side, maps_in, filters):
 # %% 03.2
 # exercise 03.2
 def dropout(values, share, rng):
-    """Return `values` with a random `share` of them switched off (0) and the others scaled up."""
+    """Return `values` with a random `share` of them set to 0 and the others scaled up."""
     stays = rng.random(values.shape) >= share
     return values * stays / (1 - share)
 
@@ -42,7 +42,7 @@ def small_network():
     for filters in (16, 32, 64):
         net.add(layers.Conv2D(filters, 3, padding="same", activation="relu"))
         net.add(layers.MaxPooling2D())
-    net.add(layers.GlobalAveragePooling2D())  # 64 numbers rather than 6 × 6 × 64
+    net.add(layers.GlobalAveragePooling2D())  # 64 numbers rather than 6 × 6 × 64 = 2,304
     net.add(layers.Dropout(0.2))
     net.add(layers.Dense(7, activation="softmax"))
     return net
