@@ -81,8 +81,7 @@ def build_vgg(
 
     Each block has two 3×3 convolutions of the same width and ends with a 2×2 max-pooling;
     after them come one dense layer on all of the last ``3 × 3 × widths[-1]`` and a softmax.
-    ``normalise`` is the layer class after each convolution (None: none, for the plain net that
-    notebook 03 starts with).
+    ``normalise`` is the layer class after each convolution (None: none).
     """
     inputs = keras.Input(INPUT_SHAPE, name="face")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs)

@@ -110,7 +110,7 @@ class Recipe:
 
 
 _PLAIN = Recipe(
-    "No augmentation, dropout or normalisation: the net that notebook 03 watches overfit.",
+    "No augmentation, dropout or normalisation: notebook 03 holds its own training loop against it.",
     network=NetworkConfig("vgg", (16, 32, 64), dropout=0, normalise=False),
     augmentation=None,
     epochs=40,
