@@ -1,8 +1,11 @@
 """The checks of lessons 5 and 6: a typical mistake gets the hint that fits it."""
 
+import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 
+from fernb import config
 from fernb.checks import NOT_TRIED, RIGHT, judge
 from fernb.labels import EMOTIONS
 
@@ -46,13 +49,16 @@ def too_short(image, attack, fools, largest=16):
 @pytest.mark.parametrize(
     ("number", "answers", "words"),
     [
-        ("05.1", (lambda seconds: f"{seconds}",), "00:01:05"),
+        ("05.1", (lambda stamps, turn: list(range(len(stamps))),), "yours takes every frame"),
+        ("05.1", (lambda stamps, turn: [0, 0, 2, 4],), "takes a frame twice"),
+        ("05.1", (lambda stamps, turn: [0, 3],), "the loop takes [0, 2, 4]"),
         ("05.2", (last_frames,), "0.45 seconds, the value at (3, 0)"),
         ("05.3", (lambda labels, hold: labels,), "hold=2"),
         ("05.4", (0.3, (0, 0.2), [(0.0, 5.0), (0.1, 1.0)]), "one of (0, 0.2)"),
         ("05.4", (0, (0, 0.2), [(0.0, 5.0), (0.1, 1.0)]), "fewer false changes"),
-        ("05.4", (0.2, (0, 0.2), [(0.0, 5.0), (0.2, 1.0)]), "0.20 s"),
-        ("05.5", (3,), "also without faces"),
+        ("05.4", (0.2, (0, 0.2), [(0.1, 5.0), (0.3, 1.0)]), "0.30 s; 0.15 s after the raw answers is 0.25 s"),
+        ("05.5", (1,), "one frame before she left"),
+        ("05.5", (2,), "should be 0.9"),
         ("06.1", (lambda before, after: np.abs(after.astype(float) - before).max() / 255,), "L∞"),
         ("06.1", (lambda before, after: np.sqrt((((after - before) / 255) ** 2).sum()),), "wrapped around"),
         ("06.2", (own_gradient,), "call `gradient`, the argument"),
@@ -73,3 +79,20 @@ def test_a_mistake_gets_its_hint(number, answers, words):
 def test_right_answers_are_right():
     assert judge("06.5", SHARES, "disgust", pgd, FACES, share_called).outcome == RIGHT
     assert judge("06.5", ..., ..., pgd, FACES, share_called).outcome == NOT_TRIED
+
+
+def test_the_raw_answers_may_be_late_themselves():
+    assert judge("05.4", 0.2, (0, 0.2), [(0.3, 5.0), (0.4, 1.0)]).outcome == RIGHT
+
+
+def test_lesson_5_reads_a_table_of_two_people_and_of_frames_without_a_face(capsys):
+    """The cell took the time between two rows for the time between two frames, and joined names with NaN."""
+    notebook = nbformat.read(config.ROOT / "notebooks" / "05_webcam_and_video.ipynb", as_version=4)
+    source = next(cell.source for cell in notebook.cells if cell.id == "l05-42")
+    rows = [(t, person, "happy" if person == 1 or t < 2 else "sad", t) for t in range(4) for person in (1.0, 2.0)]
+    rows.append((4, np.nan, np.nan, np.nan))
+    table = pd.DataFrame(rows, columns=["time_s", "track", "emotion", "smoothed_happy"])
+    exec(source, {"np": np, "rows": table})
+    out = capsys.readouterr().out
+    assert [line.split() for line in out.splitlines()[2:4]] == [["emotion"], ["happy", "4.0", "2.0"]]
+    assert "order: happy\n" in out and "order: happy → sad\n" in out

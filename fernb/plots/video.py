@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter
 
@@ -49,7 +50,13 @@ def _strip(ax: "Axes", spans: Sequence[tuple[float, float, str]], *, bottom: flo
     for start, end, name in spans:
         ax.add_patch(Rectangle((start, bottom), end - start, 0.09, color=COLOURS[name]))
         if end - start > 0.08 * length:  # else the name is wider than its stretch
-            ax.text((start + end) / 2, bottom + 0.045, name, ha="center", va="center", fontsize=8, clip_on=True)
+            middle = (start + end) / 2, bottom + 0.045
+            ax.text(*middle, name, ha="center", va="center", fontsize=8, clip_on=True, color=_ink(COLOURS[name]))
+
+
+def _ink(ground: str) -> str:
+    """Return the colour of letters that can be read on a colour ``#rrggbb``."""
+    return "white" if np.dot(to_rgb(ground), (0.2126, 0.7152, 0.0722)) < 0.5 else "black"
 
 
 def smoothing_cost(curves: dict[str, Sequence[tuple[float, float]]], ax: "Axes | None" = None) -> "Axes":

@@ -1,9 +1,16 @@
 # %% 05.1
 # exercise 05.1
-def clock(seconds):
-    """Return "00:01:05" for 65.9 seconds."""
-    whole = int(seconds)
-    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+def taken(stamps, turn):
+    """Return the indices of the frames that are taken: taken([0, 1, 2, 3, 4], 2.5) is [0, 2, 4]."""
+    frame, now, answer = 0, stamps[0], []
+    while True:
+        while frame + 1 < len(stamps) and stamps[frame + 1] <= now:
+            frame += 1
+        answer.append(frame)
+        now += turn
+        if frame + 1 == len(stamps):
+            return answer
+        now = max(now, stamps[frame + 1])  # it waits where nothing new has come
 
 
 # %% 05.2
@@ -16,26 +23,31 @@ def window_mean(times, probabilities, seconds):
 # %% 05.3
 # exercise 05.3
 def stabilise(labels, hold):
-    """Return the shown label for each of `labels`, a list of whole numbers."""
-    shown, candidate, times = [], None, 0
+    """Return the shown label for each of `labels`, whole numbers: stabilise([0, 1, 1, 1], 2) is [0, 0, 1, 1]."""
+    shown, candidate, streak = [], None, 0
     for label in labels:
-        times = times + 1 if label == candidate else 1
+        streak = streak + 1 if label == candidate else 1
         candidate = label
-        shown.append(label if not shown or times >= hold else shown[-1])
+        shown.append(label if not shown or streak >= hold else shown[-1])
     return shown
 
 
 # %% 05.4
 # exercise 05.4
 evening_costs = dict(zip(LOOK_BACK, costs["evening"], strict=True))
-quick = {seconds: false for seconds, (delay, false) in evening_costs.items() if delay <= 0.15}
+latest = evening_costs[0][0] + 0.15
+quick = {seconds: false for seconds, (delay, false) in evening_costs.items() if delay <= latest}
 look_back = min(quick, key=quick.get)  # one of LOOK_BACK
 
 
 # %% 05.5
 # exercise 05.5
-my_tracker = Tracker(max_lost=1)
-numbers = set()
-for i, rgb in enumerate(samples.two_people(seconds=8, fps=10, away=(3, 3.5))):
-    numbers.update(my_tracker.update(find(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)), i / 10))
-how_many = len(numbers)
+def has_her_old_number(gap):
+    my_tracker, numbers = Tracker(max_lost=1), set()
+    for i, rgb in enumerate(samples.two_people(seconds=5, fps=10, away=(3, 3 + gap))):
+        numbers.update(my_tracker.update(find(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)), i / 10))
+    return len(numbers) == 2
+
+
+# she was last seen one frame before she left, at 2.9 s, and max_lost counts from there
+longest_gap = max(gap for gap in (0.7, 0.8, 0.9, 1.0, 1.1) if has_her_old_number(gap))  # seconds
