@@ -283,6 +283,7 @@ def test_timeline_names_only_stretches_with_room_for_it():
     ax = plots.timeline(np.arange(10), PROBS, truth=[(0, 0.5, "happy"), (0.5, 9, "sad")])
     assert len(ax.patches) == 2
     assert words(ax) == ["sad"]
+    assert ax.texts[0].get_color() == "white"  # black could not be read on this blue
 
 
 def test_timeline_shows_what_was_shown_below_the_truth():
