@@ -2,18 +2,40 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from fernb.checks import RIGHT, judge
+from fernb.checks import RIGHT, judge, right_or
 
+PLACES = 6  # of the maps that 07.1 asks with
 AT_END = {0.1: np.array([0.5, 0.10, 0.80, 0.05]), 10: np.array([15.0, 2.50, 0.25, 0.16])}
 
 
 def flat(maps):
-    return maps.reshape(-1, maps.shape[-1])
+    return tf.reshape(maps, (-1, maps.shape[-1]))
 
 
-def steps(image, reduce):
-    return sum(reduce(np.diff(image, axis=axis)) for axis in (0, 1))
+def gram(maps):
+    return tf.matmul(flat(maps), flat(maps), transpose_a=True) / PLACES
+
+
+def relative(off, wanted):
+    return tf.reduce_mean(off) / tf.reduce_mean(wanted**2)
+
+
+def steps(image):
+    return (image[:, 1:, :-1] - image[:, :-1, :-1]) / 255, (image[:, :-1, 1:] - image[:, :-1, :-1]) / 255
+
+
+def variation(image, little=1e-4, off=1e-2):
+    down, across = steps(image)
+    return tf.reduce_mean(tf.sqrt(down**2 + across**2 + little)) - off
+
+
+def outside(height, width, box):
+    x, y, w, h = box
+    mask = np.ones((height, width))
+    mask[y : y + h, x : x + w] = 0
+    return mask
 
 
 def mixed(original, painted, mask):
@@ -23,23 +45,34 @@ def mixed(original, painted, mask):
 @pytest.mark.parametrize(
     ("number", "answers", "word"),
     [
-        ("07.1", (lambda maps: flat(maps).T @ flat(maps) / 6,), "first subtract"),
-        ("07.1", (lambda maps: np.cov(flat(maps).T),), "not by one less"),
-        ("07.1", (lambda maps: np.cov((flat(maps)).T) * 5,), "divides"),
-        ("07.2", (0.04, 0.3125, AT_END), "content_factor is the other way round"),
-        ("07.2", (25, 3.2, AT_END), "style_share is the other way round"),
-        ("07.2", (30, 0.3125, AT_END), "totals"),
-        ("07.2", (7, 0.3125, AT_END), "not that"),
-        ("07.2", ("three", 0.3125, AT_END), "one number"),
-        ("07.3", (lambda image: steps(image, lambda d: abs(d).sum()) / image.size,), "fewer steps than pixels"),
-        ("07.3", (lambda image: steps(image, np.mean),), "absolute"),
-        ("07.3", (lambda image: abs(np.diff(image)).mean(),), "downwards are missing"),
-        ("07.4", (lambda original, painted, mask: mask * painted + (1 - mask) * original,), "third axis"),
-        ("07.4", (lambda original, painted, mask: mixed(painted, original, mask).astype(np.uint8),), "wrong way round"),
-        ("07.4", (mixed,), "should be uint8"),
-        ("07.5", (0.3, "last"), "two numbers"),
-        ("07.5", ([0.2, 0.4], "last"), "this order"),
-        ("07.5", ([0.4, 0.2], "first"), "again"),
+        ("07.1", (lambda maps: gram(maps) * PLACES,), "divides by the number of places"),
+        ("07.1", (lambda maps: flat(maps) @ tf.transpose(flat(maps)) / PLACES,), "pairs places"),
+        ("07.1", (lambda maps: gram(maps - tf.reduce_mean(maps, (0, 1, 2))),), "subtract nothing yet"),
+        ("07.1", (lambda maps: gram(maps).numpy(),), "with TensorFlow"),
+        ("07.1", (lambda maps: tf.constant(np.asarray(gram(maps))),), "with TensorFlow"),
+        ("07.1", (lambda maps: None,), "`return` missing"),
+        ("07.2", (lambda gram, wanted: tf.reduce_mean((gram - wanted) ** 2),), "divide by the mean square"),
+        ("07.2", (lambda gram, wanted: relative((gram - wanted) ** 2, gram),), "not of `gram`"),
+        ("07.2", (lambda gram, wanted: (gram - wanted) ** 2 / tf.reduce_mean(wanted**2),), "one number"),
+        ("07.2", (lambda gram, wanted: np.float32(relative((gram - wanted) ** 2, wanted)),), "with TensorFlow"),
+        ("07.3", (lambda image: variation(image, off=0),), "subtract 0.01"),
+        ("07.3", (lambda image: variation(image, 0, 0),), "slope at 0"),
+        ("07.3", (lambda image: variation(image, little=1e-8, off=0),), "slope at 0"),
+        ("07.3", (lambda image: sum(tf.reduce_mean(tf.abs(step)) for step in steps(image)),), "length of an arrow"),
+        ("07.3", (lambda image: variation(image).numpy(),), "with TensorFlow"),
+        ("07.4", (0.04, 0.3125, AT_END), "content_factor is the other way round"),
+        ("07.4", (25, 3.2, AT_END), "style_share is the other way round"),
+        ("07.4", (30, 0.3125, AT_END), "totals"),
+        ("07.4", (7, 0.3125, AT_END), "not that"),
+        ("07.4", ("three", 0.3125, AT_END), "one number"),
+        ("07.5", (outside, lambda original, painted, mask: mask * painted + (1 - mask) * original), "third axis"),
+        ("07.5", (outside, lambda *images: mixed(images[1], images[0], images[2]).astype(np.uint8)), "wrong way round"),
+        ("07.5", (outside, mixed), "should be uint8"),
+        ("07.5", (lambda height, width, box: 1 - outside(height, width, box), mixed), "other way round"),
+        ("07.5", (lambda height, width, box: outside(width, height, box).T, mixed), "y and h come first"),
+        ("07.6", (0.3, "last"), "two numbers"),
+        ("07.6", ([0.2, 0.4], "last"), "this order"),
+        ("07.6", ([0.4, 0.2], "first"), "again"),
     ],
 )
 def test_a_mistake_gets_its_hint(number, answers, word):
@@ -49,19 +82,40 @@ def test_a_mistake_gets_its_hint(number, answers, word):
 
 
 def test_a_hint_does_not_give_a_number_away():
-    assert "25" not in judge("07.2", 7, 0.3125, AT_END).hint
+    assert "25" not in judge("07.4", 7, 0.3125, AT_END).hint
 
 
 @pytest.mark.parametrize(
     ("number", "answers"),
     [
-        ("07.1", (lambda maps: np.cov(flat(maps).T, bias=True),)),
-        ("07.2", (25.0, 0.3125, AT_END)),
-        ("07.3", (lambda image: steps(image, lambda d: abs(d).mean()),)),
-        ("07.4", (lambda original, painted, mask: np.rint(mixed(original, painted, mask)).astype(np.uint8),)),
-        ("07.4", (lambda original, painted, mask: mixed(original, painted, mask).astype(np.uint8),)),
-        ("07.5", ([0.4, 0.2], "last")),
+        ("07.1", (gram,)),
+        ("07.1", (lambda maps: tf.einsum("nhwa,nhwb->ab", maps, maps) / PLACES,)),
+        ("07.2", (lambda gram, wanted: relative((gram - wanted) ** 2, wanted),)),
+        ("07.3", (variation,)),
+        ("07.4", (25.0, 0.3125, AT_END)),
+        ("07.5", (outside, lambda *images: np.rint(mixed(*images)).astype(np.uint8))),
+        ("07.5", (outside, lambda *images: mixed(*images).astype(np.uint8))),
+        ("07.6", ([0.4, 0.2], "last")),
     ],
 )
 def test_a_right_answer_is_right(number, answers):
     assert judge(number, *answers).outcome == RIGHT
+
+
+def test_a_total_variation_without_a_slope_on_plain_areas_is_found_out():
+    """Where its value is nearly right, the gradient tells."""
+
+    def no_slope(image):
+        return variation(image, 0, 0) + tf.stop_gradient(variation(image) - variation(image, 0, 0))
+
+    assert "no slope at 0" in judge("07.3", no_slope).hint
+
+
+def test_a_lesson_goes_on_with_what_is_right(capsys):
+    def untried(maps):
+        return ...
+
+    assert right_or("07.1", gram, flat) is gram
+    assert right_or("07.1", untried, gram) is gram
+    assert right_or("07.1", flat, gram) is gram
+    assert capsys.readouterr().out.count("the function of fernb") == 2

@@ -9,7 +9,8 @@ A lesson ``notebooks/NN_name.ipynb`` consists of, in this order:
 5. its lesson, with at least two **Predict first.** prompts before experiments, the lesson's key calls in sight
    (:data:`KEY_CALLS`) and a comparison of what the reader wrote by hand with fernb's (``assert_allclose``);
 6. markdown ``## Limits``, ``## Summary`` (3 to 5 bullets), ``## Quiz`` (3 to 5 questions with folded answers),
-   ``## Exercises`` (4 to 6, at least two of them functions to fill in, each with its check), ``## Next``.
+   ``## Exercises`` (4 to 6, at least two of them functions to fill in, each with its check; some may stand
+   in the lesson itself, where what they ask for occurs), ``## Next``.
 
 The rules that came with the quiz hold for a lesson as soon as it has one.
 
@@ -175,7 +176,7 @@ def exercise_problems(path: Path, notebook: nbformat.NotebookNode) -> Iterator[s
         yield f"the exercises are {numbers}, not {path.name[:2]}.1 and so on, 4 to 6 of them"
     if sum("def " in cell.source for _, cell, _ in asked) < 2:
         yield "fewer than two exercises are functions to fill in"
-    text = sections(notebook.cells).get("Exercises", "")
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     for number, _, after in asked:
         if after is None or not after.source.startswith(f'checks.check("{number}"'):
             yield f"the code cell after exercise {number} must be its check"

@@ -61,6 +61,16 @@ def check(number: str, *answers: object) -> None:
     print(judge(number, *answers))
 
 
+def right_or(number: str, answer: Callable, reference: Callable) -> Callable:
+    """Return ``answer`` where it solves exercise ``number``, else ``reference``, and print which.
+
+    For an exercise in the middle of a lesson: the cells after it run whether or not it was tried.
+    """
+    right = judge(number, answer).outcome == RIGHT
+    print(f"{number} · the lesson goes on with {'your function' if right else 'the function of fernb'}")
+    return answer if right else reference
+
+
 def judge(number: str, *answers: object) -> Verdict:
     """Return the :class:`Verdict` on the reader's ``answers`` to exercise ``number``.
 

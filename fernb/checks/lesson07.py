@@ -6,22 +6,90 @@ from fernb.checks import difference, exercise
 
 
 @exercise("07.1")
-def centred_gram(function) -> str | None:
-    maps = np.array([[1, 2], [3, 0], [0, 1], [2, 1], [4, 0], [2, 5]], float).reshape(2, 3, 2)
+def gram_matrix(function) -> str | None:
+    maps = np.array([[1, 2], [3, 0], [0, 1], [2, 1], [4, 0], [2, 5]], np.float32).reshape(1, 2, 3, 2)
     flat = maps.reshape(6, 2)
-    centred, all_centred = flat - flat.mean(0), flat - flat.mean()
+    centred = flat - flat.mean(0)
     mistakes = [
-        (flat.T @ flat / 6, "first subtract from each map its mean over all places"),
-        (all_centred.T @ all_centred / 6, "each map has a mean of its own; you subtracted one mean from all"),
-        (centred.T @ centred, "you added the products up; a mean also divides by the number of places"),
-        (centred.T @ centred / 5, "divide by the number of places, not by one less (np.cov: bias=True)"),
-        (centred.T @ centred / 12, "divide by the number of places, not by the number of values"),
-        (centred @ centred.T / 6, "that pairs places with places; pair the maps: the result has one row for each map"),
+        (flat.T @ flat, "you added the products up; a mean also divides by the number of places"),
+        (flat.T @ flat / 12, "divide by the number of places, not by the number of values"),
+        (flat.T @ flat / 2, "divide by the number of places, not by the number of filters"),
+        (flat @ flat.T / 6, "that pairs places with places; pair the filters: the result has one row for each filter"),
+        (flat @ flat.T / 2, "that pairs places with places; pair the filters: the result has one row for each filter"),
+        (centred.T @ centred / 6, "subtract nothing yet; the shift comes later in the lesson"),
+        (flat.T @ flat / 6 * np.eye(2), "that pairs each filter only with itself; pair it with all the others too"),
     ]
-    return difference(function(maps.copy()), centred.T @ centred / 6, mistakes)
+    return _follows(function, maps) or difference(function(_tensor(maps)), flat.T @ flat / 6, mistakes)
 
 
 @exercise("07.2")
+def style_loss(function) -> str | None:
+    gram = np.array([[4, 1], [1, 2]], np.float32)
+    wanted = np.array([[3.5, 1.5], [1.5, 1]], np.float32)
+    off, square = (gram - wanted) ** 2, wanted**2
+    truth = off.mean() / square.mean()
+    mistakes = [
+        (off.mean(), "divide by the mean square of the Gram matrix that is wanted"),
+        (off.mean() / (gram**2).mean(), "divide by the mean square of `wanted`, not of `gram`"),
+        (off.sum() / square.mean(), "take the mean of the squared differences, not their sum"),
+        (off.mean() / square.sum(), "divide by the mean of the squares of `wanted`, not by their sum"),
+        (np.sqrt(truth), "no square root: it is a ratio of two means of squares"),
+        (off.mean() / wanted.mean() ** 2, "square first, then take the mean: mean of `wanted**2`"),
+        (abs(gram - wanted).mean() / abs(wanted).mean(), "take squares, not absolute values"),
+        (off / square.mean(), "one number is asked for: take the mean of the squared differences"),
+    ]
+    return _follows(function, gram, wanted) or difference(function(_tensor(gram), _tensor(wanted)), truth, mistakes)
+
+
+@exercise("07.3")
+def total_variation(function) -> str | None:
+    image = np.array([[0, 120, 150, 30], [250, 100, 0, 80], [50, 230, 180, 200]], np.float32)[None, ..., None]
+    down = (image[:, 1:, :-1] - image[:, :-1, :-1]) / 255
+    across = (image[:, :-1, 1:] - image[:, :-1, :-1]) / 255
+    squares = down**2 + across**2
+    lengths = np.sqrt(squares + 1e-4)
+    mistakes = [
+        (lengths.mean(), "subtract 0.01 at the end, so that a plain area has none"),
+        (np.sqrt(squares).mean(), "under the square root, which has no slope at 0, add 1e-4; at the end subtract 0.01"),
+        (np.sqrt(squares).mean() - 1e-2, "add 1e-4 under the square root, which has no slope at 0"),
+        (lengths.sum() - 1e-2, "take the mean of the lengths, not their sum"),
+        ((abs(down) + abs(across)).mean(), "the length of an arrow is the square root of down² + across²"),
+        (squares.mean(), "the square root is missing"),
+        (np.sqrt(squares.mean() + 1e-4) - 1e-2, "first the length of each arrow, then the mean: the root goes inside"),
+        (255 * np.sqrt(squares + 1e-4 / 255**2).mean() - 1e-2, "divide both steps by 255"),
+        (np.sqrt(down**2 + (255 * across) ** 2 + 1e-4).mean() - 1e-2, "divide `across` by 255 too, like `down`"),
+        (np.sqrt(down**2 + 1e-4).mean() - 1e-2, "the steps to the right are missing"),
+        (np.sqrt(across**2 + 1e-4).mean() - 1e-2, "the steps downwards are missing"),
+    ]
+    hint = difference(function(_tensor(image)), np.mean(lengths) - 1e-2, mistakes, rtol=1e-5)
+    return hint or _follows(function, image) or _follows(function, np.full_like(image, 128))
+
+
+def _tensor(array: np.ndarray):
+    import tensorflow as tf  # here and not above: the other checks do without it
+
+    return tf.constant(array)
+
+
+def _follows(function, array: np.ndarray, *more: np.ndarray) -> str | None:
+    """Return a hint where TensorFlow finds no gradient of the reader's function with respect to ``array``."""
+    import tensorflow as tf
+
+    changed, others = tf.constant(array), [tf.constant(one) for one in more]
+    with tf.GradientTape() as tape:
+        tape.watch(changed)
+        result = function(changed, *others)
+    if result is None:
+        return "your function returned None; is the `return` missing?"
+    gradient = tape.gradient(result, changed) if tf.is_tensor(result) else None
+    if gradient is None:
+        return "the gradient gets lost: calculate with TensorFlow (tf.matmul, tf.reduce_mean, tf.sqrt), not with NumPy"
+    if not np.isfinite(gradient).all():
+        return "the gradient of a plain area is NaN: a square root has no slope at 0; add 1e-4 under it"
+    return None
+
+
+@exercise("07.4")
 def price_of_strength(content_factor, style_share, at_end) -> str | None:
     weak, strong = at_end[0.1], at_end[10]
     factor, share = strong[1] / weak[1], strong[2] / weak[2]
@@ -51,27 +119,26 @@ def _ratio(name: str, got: object, truth: float, mistakes: list[tuple[float, str
     return hint
 
 
-@exercise("07.3")
-def absolute_variation(function) -> str | None:
-    image = np.array([[0, 0.5, 0.6, 0.1], [1, 0.4, 0.0, 0.3], [0.2, 0.9, 0.7, 0.8]])
-    down, across = np.diff(image, axis=0), np.diff(image, axis=1)
+@exercise("07.5")
+def face_left_alone(outside, blend) -> str | None:
+    return _outside(outside) or _blend(blend)
+
+
+def _outside(function) -> str | None:
+    expected, swapped = np.ones((6, 8)), np.ones((6, 8))
+    expected[1:4, 2:7] = 0  # x 2, y 1, w 5, h 3
+    swapped[2:7, 1:4] = 0
+    ends = np.ones((6, 8))
+    ends[1:3, 2:5] = 0
     mistakes = [
-        (abs(down).sum() + abs(across).sum(), "take the mean of the steps, not their sum"),
-        (
-            (abs(down).sum() + abs(across).sum()) / image.size,
-            "divide each sum by the number of its own steps; there are fewer steps than pixels",
-        ),
-        (down.mean() + across.mean(), "take absolute values, or steps up and down cancel out"),
-        ((down**2).mean() + (across**2).mean(), "take absolute values, not squares"),
-        (abs(down).mean(), "the steps to the right are missing"),
-        (abs(across).mean(), "the steps downwards are missing"),
-        ((abs(down).mean() + abs(across).mean()) / 2, "add the two means; you took the mean of them"),
+        (1 - expected, "outside: the mask is 0 on the face and 1 around it; yours is the other way round"),
+        (swapped, "outside: the first index of an array is the row, so y and h come first"),
+        (ends, "outside: w and h are sizes; the box ends at x + w and y + h"),
     ]
-    return difference(function(image.copy()), abs(down).mean() + abs(across).mean(), mistakes)
+    return difference(function(6, 8, (2, 1, 5, 3)), expected, mistakes)
 
 
-@exercise("07.4")
-def blend(function) -> str | None:
+def _blend(function) -> str | None:
     rng = np.random.default_rng(7)
     original, painted = rng.integers(0, 256, (2, 4, 5, 3), dtype=np.uint8)
     mask = np.linspace(0, 1, 20).reshape(4, 5)
@@ -96,7 +163,7 @@ def blend(function) -> str | None:
     return hint or (None if np.array_equal(original, before) else "your function changed the original; work on a copy")
 
 
-@exercise("07.5")
+@exercise("07.6")
 def other_content_layer(style_losses, lower_with) -> str | None:
     if np.shape(style_losses) != (2,):
         return "style_losses should be two numbers: with the content of the first layer, with that of the last"
