@@ -25,6 +25,7 @@ def filter_with(image, middle, around):
 
 SHARPEN = np.full((3, 3), -1 / 9)
 SHARPEN[1, 1] += 2
+FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
 
 
 def descend(rate, steps):
@@ -46,6 +47,7 @@ def descend(rate, steps):
         ("01.3", (lambda image: filter_with(image, 2, -1 / 8),), "all nine"),
         ("01.3", (lambda image: filter_with(image, 2, -1 / 9),), "add up to 1"),
         ("01.3", (lambda image: cv2.filter2D(image, -1, SHARPEN),), "float"),
+        ("01.3", (lambda image: cv2.filter2D(image.astype(float), -1, FOUR_NEIGHBOURS),), "section 8"),
         ("01.4", (0,), "still"),
         ("01.4", (45,), "earlier"),
         ("01.4", ([25],), "one of the angles"),

@@ -57,7 +57,9 @@ def sharpen(answer: Callable) -> str | None:
     """One kernel: twice the image less its mean of nine."""
     image = np.random.default_rng(1).integers(0, 256, (6, 7)).astype(np.uint8)
     grey, mean = image.astype(float), cv2.blur(image.astype(float), (3, 3))
+    section_8 = cv2.filter2D(grey, -1, np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]]))
     mistakes = [
+        (section_8, "this sharpens, as in section 8; here subtract the mean of all nine pixels, 1/9 each"),
         (mean, "this is the blur; you want the image plus what the blur took away"),
         (grey - mean, "this is only the detail, image − mean: add the image once more (2 in the middle, less 1/9)"),
         (grey + mean, "the mean has to be subtracted, not added"),

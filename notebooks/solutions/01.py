@@ -27,12 +27,19 @@ def sharpen(image):
 
 # %% 01.4
 # exercise 01.4
-found = {
-    angle: len(cascade.detectMultiScale(images.rotate(grey, angle), scaleFactor=1.1, minNeighbors=5))
+boxes_at = {
+    angle: cascade.detectMultiScale(images.rotate(grey, angle), scaleFactor=1.1, minNeighbors=5)
     for angle in range(0, 65, 5)
 }
-first_lost_angle = min(angle for angle, boxes_found in found.items() if boxes_found == 0)
-print(found)
+print({angle: len(boxes) for angle, boxes in boxes_at.items()})
+first_lost_angle = min(angle for angle, boxes in boxes_at.items() if len(boxes) == 0)  # 25
+# from 35° on there is a box again, but around mouth and chin, and from 55° on around her hair: false alarms
+drawn_at = {}
+for angle in (35, 55):
+    left, top, wide, high = boxes_at[angle][0]
+    turned = images.rotate(grey, angle)
+    drawn_at[f"{angle}°"] = cv2.rectangle(turned, (left, top), (left + wide, top + high), 255, 3)
+figure = plots.row(drawn_at)
 
 
 # %% 01.5
