@@ -7,6 +7,7 @@ import pytest
 
 from fernb import config
 from fernb.checks import NOT_TRIED, RIGHT, judge
+from fernb.evaluation import wilson
 from fernb.labels import EMOTIONS
 
 SHARES = {"angry": 0.5, "disgust": 0.1, "fear": 0.6, "sad": 0.9, "surprise": 0.4, "neutral": 0.8}
@@ -46,6 +47,27 @@ def too_short(image, attack, fools, largest=16):
     return next((eps for eps in range(1, largest) if fools(attack(image, eps))), None)
 
 
+def at_random(images, eps, rng):
+    return np.clip(images + rng.uniform(-eps, eps, images.shape), 0, 255)
+
+
+def starting(begin, join=np.logical_or, rounds=None):
+    """An answer to 06.1 that begins as told."""
+
+    def fooled_by_any(images, attack, fools, eps, rng, starts=5):
+        fooled = np.zeros(len(images), bool)
+        for _ in range(rounds or starts):
+            fooled = join(fooled, fools(attack(begin(images, eps, rng))))
+        return fooled
+
+    return fooled_by_any
+
+
+def all_faces_count(predict, before, after, true, goal):
+    hits = (predict(after).argmax(1) == goal).sum()
+    return hits / len(after), *wilson(hits, len(after))
+
+
 @pytest.mark.parametrize(
     ("number", "answers", "words"),
     [
@@ -59,11 +81,17 @@ def too_short(image, attack, fools, largest=16):
         ("05.4", (0.2, (0, 0.2), [(0.1, 5.0), (0.3, 1.0)]), "0.30 s; 0.15 s after the raw answers is 0.25 s"),
         ("05.5", (1,), "one frame before she left"),
         ("05.5", (2,), "should be 0.9"),
-        ("06.1", (lambda before, after: np.abs(after.astype(float) - before).max() / 255,), "L∞"),
-        ("06.1", (lambda before, after: np.sqrt((((after - before) / 255) ** 2).sum()),), "wrapped around"),
+        ("06.1", (starting(lambda images, eps, rng: images),), "the image itself"),
+        ("06.1", (starting(lambda images, eps, rng: images + rng.uniform(-eps, eps, images.shape)),), "clip the"),
+        ("06.1", (starting(lambda images, eps, rng: images + rng.normal(0, 9, images.shape)),), "levels from"),
+        ("06.1", (starting(lambda images, eps, rng: np.clip(images + rng.uniform(-eps, eps), 0, 255)),), "each pixel"),
+        ("06.1", (starting(at_random, join=lambda fooled, new: new),), "only the last start"),
+        ("06.1", (starting(at_random, rounds=1),), "called 1 times"),
         ("06.2", (own_gradient,), "call `gradient`, the argument"),
         ("06.2", (lambda x, labels, eps, gradient: x - eps * np.sign(gradient(x, labels)),), "helps the network"),
-        ("06.3", (lambda x, original, eps: np.clip(x, original - eps, original + eps),), "within 0..255"),
+        ("06.3", (lambda predict, before, after, true, goal: 0.5,), "three numbers"),
+        ("06.3", (all_faces_count,), "must not count"),
+        ("06.3", (lambda predict, before, after, true, goal: (0.5, *wilson(4, 10)),), "of the 8 faces"),
         ("06.4", (halving,), "3, 15 and 16 work"),
         ("06.4", (from_zero,), "tried 0 to"),
         ("06.4", (too_short,), "16 levels"),
@@ -77,6 +105,7 @@ def test_a_mistake_gets_its_hint(number, answers, words):
 
 
 def test_right_answers_are_right():
+    assert judge("06.1", starting(at_random)).outcome == RIGHT
     assert judge("06.5", SHARES, "disgust", pgd, FACES, share_called).outcome == RIGHT
     assert judge("06.5", ..., ..., pgd, FACES, share_called).outcome == NOT_TRIED
 

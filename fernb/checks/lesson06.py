@@ -3,24 +3,49 @@
 import numpy as np
 
 from fernb.checks import difference, exercise
+from fernb.evaluation import wilson
 
 
 @exercise("06.1")
-def l2_norm(norm) -> str | None:
-    before, after = np.array([[10, 200]], np.uint8), np.array([[7, 204]], np.uint8)
+def fooled_by_any(function) -> str | None:
+    images = np.array([[[2, 100]], [[254, 50]], [[90, 91]], [[92, 93]]], np.float32)
+    table = np.array([[1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 0, 1]], bool)  # whom each start fools
+    starts: list[np.ndarray] = []
+
+    def attack(start):
+        starts.append(np.array(start, np.float64))
+        return start
+
+    got = function(images, attack, lambda attacked: table[(len(starts) - 1) % 3], 4, np.random.default_rng(0), starts=3)
+    if len(starts) != 3:
+        return f"with starts=3, `attack` was called {len(starts)} times"
+    if hint := _start_problem(np.array(starts) - images, np.array(starts), 4):
+        return hint
     mistakes = [
-        (5.0, "that is the length in grey levels; scale the pixels to 0..1 first"),
-        (25 / 255**2, "the square root is missing"),
-        (np.sqrt(((after - before) / 255.0) ** 2).sum(), "7 - 10 wrapped around in uint8: turn the images into floats"),
-        (
-            np.sqrt((((after - before) / 255.0) ** 2).sum()),
-            "7 - 10 wrapped around in uint8: turn the images into floats",
-        ),
-        (np.sqrt(25 / 255**2 / 2), "take the sum of the squares, not their mean"),
-        (7 / 255, "that is the sum of the changes, the L1 norm; square them first"),
-        (4 / 255, "that is the largest change, the L∞ norm; the L2 norm counts every pixel"),
+        (table[-1], "only the last start counted; join each round's answers with `|`"),
+        (table.all(0), "a face counts as fooled if *any* start succeeds, not only if all do"),
+        (table.mean(0), "answer for each face yes or no: did any start succeed?"),
+        (table.any(), "return an answer for each face, not one for all of them"),
     ]
-    return difference(norm(before, after), 5 / 255, mistakes)
+    return difference(got, table.any(0), mistakes)
+
+
+def _start_problem(moved: np.ndarray, starts: np.ndarray, eps: float) -> str | None:
+    """Say what is wrong with random starts (k, n, 1, 2), which lie ``moved`` from their images."""
+    inner = moved.reshape(len(moved), -1)[:, [1, 3, 4, 5, 6, 7]]  # the pixels that 0..255 does not limit
+    if not moved.any():
+        return "you started from the image itself; add a random change"
+    if np.abs(moved).max() > eps + 1e-4:
+        return f"a start lay {np.abs(moved).max():.1f} levels from the image; ε was {eps}"
+    if starts.min() < 0 or starts.max() > 255:
+        return "clip the starts to 0..255: they must stay images"
+    if np.isclose(moved[0], moved[1]).all():
+        return "draw each start anew, within the loop"
+    if np.isclose(np.ptp(inner, axis=1), 0).any():
+        return "draw a number for each pixel: give `rng.uniform` the shape of the images"
+    if np.isclose(np.abs(inner), eps).all():
+        return "these starts are corners of the ε-ball; draw uniformly between -eps and eps"
+    return "changes must go both ways: from -eps to eps" if (inner >= 0).all() else None
 
 
 @exercise("06.2")
@@ -55,15 +80,23 @@ def untargeted_fgsm(attack) -> str | None:
 
 
 @exercise("06.3")
-def project(function) -> str | None:
-    original = np.array([2.0, 100.0, 254.0, 50.0], np.float32)
-    x = np.array([-5.0, 111.0, 300.0, 51.0], np.float32)
+def transfer_rate(function) -> str | None:
+    before, after = ([3] * 8 + [4, 0], [4] * 4 + [3] * 3 + [2] + [4, 4])  # the answers to ten faces
+    faces = [np.repeat(answers, 48 * 48).reshape(-1, 48, 48).astype(np.uint8) for answers in (before, after)]
+    got = function(lambda images: np.eye(7)[np.asarray(images)[:, 0, 0].astype(int)], *faces, 3, 4)
+    if not isinstance(got, list | tuple | np.ndarray) or len(got) != 3:
+        return "return three numbers: the rate, and the lower and the upper end of its interval"
     mistakes = [
-        (np.clip(x, original - 4, original + 4), "within eps it is right, but the result must also lie within 0..255"),
-        (np.clip(x, 0, 255), "that keeps it an image; it must also stay within eps of the original"),
-        (np.clip(x - original, -4, 4), "you returned the change; add it to the original"),
+        (6 / 10, "faces that the network got wrong before must not count"),
+        (4 / 10, "divide by the number of faces that count, not by all"),
+        (6 / 8, "leave out the uncounted faces after the attack as well"),
+        (5 / 8, "count the answer `goal`, not every wrong answer"),
     ]
-    return difference(function(x, original, 4), [0, 104, 255, 51], mistakes)
+    if hint := difference(got[0], 4 / 8, mistakes):
+        return hint
+    of_all = (wilson(4, 10), "it is that of the 8 faces that count, not of all 10")
+    hint = difference(got[1:], wilson(4, 8), [of_all])
+    return f"the rate is right; its interval: {hint}" if hint else None
 
 
 @exercise("06.4")

@@ -1,8 +1,15 @@
 # %% 06.1
 # exercise 06.1
-def l2_norm(before, after):
-    """Return the L2 norm of the change between two uint8 images, pixels scaled to 0..1."""
-    return np.sqrt((((after.astype(float) - before) / 255) ** 2).sum())
+def fooled_by_any(images, attack, fools, eps, rng, starts=5):
+    """Return for each face whether the attack from any of several random starts fools the network, bool (n,).
+
+    attack(start) takes starting images and returns attacked ones; fools(attacked) returns bool (n,).
+    """
+    fooled = np.zeros(len(images), bool)
+    for _ in range(starts):
+        start = np.clip(images + rng.uniform(-eps, eps, images.shape), 0, 255)
+        fooled = fooled | fools(attack(start))
+    return fooled
 
 
 # %% 06.2
@@ -17,9 +24,15 @@ def untargeted_fgsm(images, true_labels, eps, gradient):
 
 # %% 06.3
 # exercise 06.3
-def project(x, original, eps):
-    """Return x clipped to original ± eps and to 0..255, float32."""
-    return np.clip(np.clip(x, original - eps, original + eps), 0, 255)
+def transfer_rate(predict, before, after, true, goal):
+    """Return (rate, low, high): the share called `goal` after an attack and its 95 % Wilson interval.
+
+    Of the faces before, (n, 48, 48), only those count that `predict` calls `true`; predict returns (n, 7).
+    """
+    counted = predict(before).argmax(1) == true
+    hits = (predict(after).argmax(1)[counted] == goal).sum()
+    low, high = wilson(hits, counted.sum())
+    return hits / counted.sum(), low, high
 
 
 # %% 06.4
@@ -37,6 +50,6 @@ def smallest_eps(image, attack, fools, largest=16):
 shares = {}
 for goal, emotion in enumerate(recogniser.labels):
     if emotion != "happy":
-        attacked = np.rint(pgd(faces[:50], np.full(len(faces[:50]), goal), 2))
-        shares[emotion] = share_called(attacked, goal)
+        made = np.rint(pgd(faces[:50], np.full(len(faces[:50]), goal), 2))
+        shares[emotion] = share_called(made, goal)
 hardest = min(shares, key=shares.get)  # the name of an emotion
