@@ -1,12 +1,14 @@
 """The checks of lessons 1 and 2: solutions are right, and a typical mistake gets the hint that fits it."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
 
 import fernb
 from fernb import config
-from fernb.checks import RIGHT, judge
+from fernb.checks import RIGHT, judge, lesson02, right_or
 
 
 def local_means(image, size):
@@ -26,11 +28,6 @@ def filter_with(image, middle, around):
 SHARPEN = np.full((3, 3), -1 / 9)
 SHARPEN[1, 1] += 2
 FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
-
-
-def descend(rate, steps):
-    """Stand in for the lesson's function: 1 is the best rate, larger ones blow up."""
-    return [rate if rate > 1 else 1 / rate] * steps
 
 
 @pytest.mark.parametrize(
@@ -58,23 +55,27 @@ def descend(rate, steps):
         ("01.6", (lambda labels, names: labels,), "Keras"),
         ("01.6", (lambda labels, names: np.array(names)[labels],), "text"),
         ("01.6", (lambda labels, names: [fernb.EMOTIONS.index(name) for name in names][labels],), "array"),
-        ("02.1", (lambda probs, labels: np.sum(probs.argmax(1) == labels),), "divide"),
-        ("02.1", (lambda probs, labels: probs.argmax(1) == labels,), "mean"),
-        ("02.1", (lambda probs, labels: np.mean(probs.max(1) == labels),), "argmax"),
-        ("02.2", (lambda confusion: confusion.diagonal() / confusion.sum(1),), "recall"),
-        ("02.2", (lambda confusion: confusion.diagonal() / confusion.sum(0),), "never answered"),
-        ("02.3", (lambda labels, classes: 1 / np.bincount(labels),), "direction"),
-        ("02.3", (lambda labels, classes: np.bincount(labels),), "large"),
-        ("02.3", (lambda labels, classes: len(labels) / classes * np.bincount(labels),), "brackets"),
-        ("02.4", (lambda image: image[::2, ::2],), "top left"),
-        ("02.4", (lambda image: image.reshape(3, 2, 4, 2).mean((1, 3)),), "maximum"),
-        ("02.5", (0.01, descend), "slowly"),
-        ("02.5", (100, descend), "too large"),
-        ("02.5", ("large", descend), "learning rate itself"),
-        ("02.6", (lambda images: images[:, :24].reshape(len(images), -1) / 255,), "upper"),
-        ("02.6", (lambda images: images[:, 24:] / 255,), "flatten"),
-        ("02.6", (lambda images: images[:, 24:].reshape(len(images), -1),), "255"),
-        ("02.6", (lambda images: None,), "return"),
+        ("02.1", (np.exp,), "divide each row"),
+        ("02.1", (lambda scores: np.exp(scores) / np.exp(scores).sum(),), "all samples"),
+        ("02.1", (lambda scores: np.exp(scores) / np.exp(scores).sum(0),), "axis 1"),
+        ("02.1", (lambda scores: np.exp(scores) / np.exp(scores).sum(1),), "your cell"),
+        ("02.1", (lambda scores: np.exp(scores) / np.exp(scores).sum(1, keepdims=True),), "largest score"),
+        ("02.2", (lambda probs, labels: -np.log(probs[np.arange(len(labels)), labels]).sum(),), "mean"),
+        ("02.2", (lambda probs, labels: -np.log(probs.max(1)).mean(),), "true"),
+        ("02.2", (lambda probs, labels: -np.log(probs[:, labels]).mean(),), "pairs"),
+        ("02.2", (lambda probs, labels: -np.log(probs[np.arange(len(labels)), labels]).mean(),), "clip"),
+        ("02.3", (lambda *problem: lesson02.gradient(*problem)[0],), "two things"),
+        ("02.3", (lambda *problem: lesson02.gradient(*problem[:4], 0),), "penalty"),
+        ("02.3", (lambda *problem: [-part for part in lesson02.gradient(*problem)],), "uphill"),
+        ("02.3", (lambda *problem: (lesson02.gradient(*problem)[0], 8 * lesson02.gradient(*problem)[1]),), "bias"),
+        ("02.4", (lambda *args: lesson02.step(*args[:4], -args[4], args[5]),), "uphill"),
+        ("02.4", (lambda *args: lesson02.step(*args[:4], 1, args[5]),), "learning rate"),
+        ("02.4", (lambda *args: (lesson02.step(*args)[0], args[1]),), "bias: these are still the old"),
+        ("02.5", (lambda confusion: confusion.diagonal() / confusion.sum(1),), "recall"),
+        ("02.5", (lambda confusion: confusion.diagonal() / confusion.sum(0),), "never answered"),
+        ("02.6", (lambda image: image[::2, ::2],), "top left"),
+        ("02.6", (lambda image: image.reshape(3, 2, 4, 2).mean((1, 3)),), "maximum"),
+        ("02.6", (lambda image: None,), "return"),
     ],
 )
 def test_a_mistake_gets_its_hint(number, answers, word):
@@ -87,18 +88,35 @@ def test_the_angle_is_the_one_that_the_cascade_gives():
     assert len(right) == 1
 
 
-def test_a_learning_rate_is_right():
-    assert judge("02.5", 1, descend).outcome == RIGHT
+def test_the_functions_that_stand_in_for_the_readers_are_right():
+    functions = (lesson02.softmax, lesson02.cross_entropy, lesson02.gradient, lesson02.step)
+    for k, function in enumerate(functions, start=1):
+        assert judge(f"02.{k}", function).outcome == RIGHT
 
 
-@pytest.mark.parametrize("lesson", ["01", "02"])
-def test_the_solutions_are_right(lesson):
+def test_a_lesson_goes_on_with_what_is_right(capsys):
+    def empty(scores):
+        return ...
+
+    def wrong(scores):
+        raise ValueError
+
+    def own(scores):
+        return lesson02.softmax(scores)
+
+    for answer, goes_on in ((empty, lesson02.softmax), (wrong, lesson02.softmax), (own, own)):
+        assert right_or("02.1", answer, lesson02.softmax) is goes_on
+    assert capsys.readouterr().out.count("the function of fernb") == 2
+
+
+@pytest.mark.parametrize(("lesson", "functions"), [("01", 5), ("02", 6)])
+def test_the_solutions_are_right(lesson, functions):
     """The functions among them; ``make notebooks`` tries all of them where they stand."""
     text = (config.ROOT / "notebooks" / "solutions" / f"{lesson}.py").read_text(encoding="utf-8")
     blocks = [block for block in text.split("# %% ")[1:] if "\ndef " in block]
-    assert len(blocks) == 5
+    assert len(blocks) == functions
+    names = {"np": np, "cv2": cv2, "fernb": fernb}
     for block in blocks:
-        names = {"np": np, "cv2": cv2, "fernb": fernb}
         exec(block.partition("\n")[2], names)
-        function = next(value for name, value in names.items() if callable(value) and name != "__builtins__")
+        function = names[re.search(r"^def (\w+)", block, re.MULTILINE)[1]]
         assert judge(block[:5].strip(), function).outcome == RIGHT, block

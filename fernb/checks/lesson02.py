@@ -7,26 +7,155 @@ import numpy as np
 from fernb.checks import difference, exercise
 
 
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Return probabilities ``(n, classes)`` for scores of the same shape; each row adds up to 1."""
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def cross_entropy(probs: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean of -log(probability of the true class) for probabilities ``(n, classes)`` and labels ``(n,)``."""
+    return -np.log(probs[np.arange(len(labels)), labels].clip(1e-12)).mean()
+
+
+def gradient(
+    weights: np.ndarray, bias: np.ndarray, x: np.ndarray, labels: np.ndarray, penalty: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the slopes of cross-entropy + penalty / 2 · Σ weights², shaped as the weights and as the bias.
+
+    The weights are ``(pixels, classes)``, the bias ``(classes,)``, ``x`` ``(n, pixels)``, the labels ``(n,)``.
+    """
+    error = softmax(x @ weights + bias) - np.eye(weights.shape[1])[labels]
+    return x.T @ error / len(x) + penalty * weights, error.mean(axis=0)
+
+
+def step(
+    weights: np.ndarray, bias: np.ndarray, x: np.ndarray, labels: np.ndarray, rate: float, penalty: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return new weights and a new bias after one step of gradient descent on the samples ``x``."""
+    slopes, bias_slopes = gradient(weights, bias, x, labels, penalty)
+    return weights - rate * slopes, bias - rate * bias_slopes
+
+
 @exercise("02.1")
-def accuracy_of(answer: Callable) -> str | None:
-    """The share of rows whose largest probability is the label's."""
-    probs = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.4, 0.5, 0.1], [0.2, 0.2, 0.6], [0.3, 0.4, 0.3]])
-    labels = np.array([0, 1, 0, 2, 2])
+def softmax_of(answer: Callable) -> str | None:
+    """Each row's exponentials over their sum, for large scores as well."""
+    scores = np.array([[2.0, 1.0, -1.0], [0.0, 0.0, 0.0], [-1.0, 0.5, 3.0], [0.3, 0.2, 0.1]])
+    powers = np.exp(scores)
     mistakes = [
-        (3, "this is the number of right answers; divide it by the number of samples (or take the mean)"),
-        (60, "give the share as a number from 0 to 1, not in percent"),
-        (0.4, "this is the share of wrong answers"),
-        ((probs.max(1) == labels).mean(), "`max` gives the largest probability; `argmax` gives its class"),
-        (probs.argmax(1) == labels, "this says for each sample whether it is right; take the mean of it"),
-        (
-            probs[np.arange(5), labels].mean(),
-            "this is the mean probability of the truth; count the right answers instead",
-        ),
+        (powers, "these are the exponentials; divide each row by its sum"),
+        (powers / powers.sum(), "you divided by the sum over all samples; each *row* must add up to 1"),
+        (powers / powers.sum(axis=0), "axis 0 sums over the samples; the classes are axis 1"),
+        (scores / scores.sum(axis=1, keepdims=True).clip(1e-9), "take the exponential of the scores first"),
+        (np.log(softmax(scores)), "these are logarithms of the probabilities"),
+        (softmax(-scores), "the sign is wrong: the largest score must get the largest probability"),
     ]
-    return difference(answer(probs.copy(), labels.copy()), 0.6, mistakes)
+    with np.errstate(all="ignore"):
+        if hint := difference(answer(scores.copy()), softmax(scores), mistakes):
+            return hint
+        large = np.asarray(answer(scores + 1000.0))
+    if not np.isfinite(large).all():
+        return "scores above 709 make `np.exp` infinite: subtract each row's largest score first"
+    return difference(large, softmax(scores))
 
 
 @exercise("02.2")
+def cross_entropy_of(answer: Callable) -> str | None:
+    """The mean of -log p of the true classes, finite where p is 0."""
+    probs = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.4, 0.5, 0.1], [0.3, 0.4, 0.3]])
+    labels = np.array([0, 1, 0, 2])
+    costs = -np.log(probs[np.arange(4), labels])
+    mistakes = [
+        (costs, "this is the loss of each sample; take the mean"),
+        (costs.sum(), "this is the sum over the samples; take the mean, so that the loss does not grow with them"),
+        (-costs.mean(), "the sign is missing: a logarithm of a probability is negative, and a loss is not"),
+        (-np.log(probs.max(1)).mean(), "you took the largest probability of each row; take that of the *true* class"),
+        (-np.log(probs[:, labels]).mean(), "`probs[:, labels]` takes four columns; index rows and columns in pairs"),
+        (-np.log(probs).mean(), "you averaged over all classes; only the true class of each sample counts"),
+        (-np.log(probs[np.arange(4), labels].mean()), "take the logarithm of each sample first, then the mean"),
+        (1 - np.exp(-costs).mean(), "where is the logarithm?"),
+        (costs.mean() / np.log(10), "use the natural logarithm, `np.log`, not `np.log10`"),
+        (costs.mean() / np.log(2), "use the natural logarithm, `np.log`, not `np.log2`"),
+    ]
+    if hint := difference(answer(probs.copy(), labels.copy()), costs.mean(), mistakes):
+        return hint
+    with np.errstate(all="ignore"):
+        sure = np.asarray(answer(np.array([[1.0, 0.0]]), np.array([1])))
+    return (
+        None if np.isfinite(sure).all() else "a probability of 0 makes the loss infinite: `.clip(1e-12)` before the log"
+    )
+
+
+def _problem(penalty: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return weights (5, 3), bias (3,), x (8, 5), labels (8,) and the penalty: a small problem to try."""
+    rng = np.random.default_rng(2)
+    return rng.normal(size=(5, 3)), rng.normal(size=3), rng.uniform(size=(8, 5)), rng.integers(0, 3, 8), penalty
+
+
+def _pair(got: object, what: str) -> str | None:
+    """Return a hint if an answer does not consist of two things."""
+    return None if isinstance(got, tuple | list) and len(got) == 2 else f"return two things: {what}"
+
+
+@exercise("02.3")
+def gradient_of(answer: Callable) -> str | None:
+    """The slopes of cross-entropy and penalty, for the weights and for the bias."""
+    problem = weights, bias, x, labels, penalty = _problem(0.1)
+    got = answer(*problem)
+    if hint := _pair(got, "the slopes of the weights and those of the bias"):
+        return hint
+    right, right_bias = gradient(*problem)
+    probs = softmax(x @ weights + bias)
+    data = right - penalty * weights
+    mistakes = [
+        (data, "the penalty's slope, penalty · weights, is missing"),
+        (8 * data + penalty * weights, "divide by the number of samples, to get their mean"),
+        (8 * data, "divide by the number of samples, to get their mean, and add the penalty's slope"),
+        (data / 8 + penalty * weights, "you divided by the number of samples twice"),
+        (penalty * weights - data, "the sign is wrong: the error is probability minus truth"),
+        (-right, "the sign is wrong: the gradient points uphill, and the step will go against it"),
+        (data - penalty * weights, "the penalty pulls the weights towards 0: add its slope"),
+        (data + penalty / 2 * weights, "the slope of penalty / 2 · w² is penalty · w"),
+        (data + penalty, "the penalty's slope is penalty · weights"),
+        (x.T @ probs / 8 + penalty * weights, "the error is probability *minus truth*"),
+        (right.T, "the result has the axes swapped: `x.T @ error` is (pixels, classes)"),
+    ]
+    if hint := difference(got[0], right, mistakes):
+        return f"weights: {hint}"
+    bias_mistakes = [
+        (right_bias * 8, "take the mean over the samples, not the sum"),
+        (right_bias + penalty * bias, "the bias has no penalty"),
+        ((probs - np.eye(3)[labels]).mean(), "one slope for each class: the mean along axis 0"),
+    ]
+    hint = difference(got[1], right_bias, bias_mistakes)
+    return f"bias: {hint}" if hint else None
+
+
+@exercise("02.4")
+def step_of(answer: Callable) -> str | None:
+    """One step against the gradient, for the weights and for the bias."""
+    weights, bias, x, labels, penalty = _problem(0.1)
+    rate = 0.3
+    got = answer(weights.copy(), bias.copy(), x, labels, rate, penalty)
+    if hint := _pair(got, "the new weights and the new bias"):
+        return hint
+    slopes = gradient(weights, bias, x, labels, penalty)
+    for name, new, old, slope in zip(("weights", "bias"), got, (weights, bias), slopes, strict=True):
+        mistakes = [
+            (old + rate * slope, "this goes uphill: subtract"),
+            (old - slope, "the learning rate is missing"),
+            (old - slope / rate, "multiply by the learning rate; you divided"),
+            (old, "these are still the old ones"),
+            (slope, "these are the slopes; return what is left after the step"),
+            (rate * slope, "this is how far to go; subtract it from the old ones"),
+            (-rate * slope, "this is the step itself; add it to the old ones"),
+        ]
+        if hint := difference(new, old - rate * slope, mistakes):
+            return f"{name}: {hint}"
+    return None
+
+
+@exercise("02.5")
 def precision_of(answer: Callable) -> str | None:
     """The diagonal over the sums of the columns, and 0 for what is never answered."""
     confusion = np.array([[6, 0, 3, 0], [2, 4, 1, 0], [1, 0, 8, 0], [2, 1, 2, 0]])
@@ -44,26 +173,7 @@ def precision_of(answer: Callable) -> str | None:
     return difference(got, expected, mistakes)
 
 
-@exercise("02.3")
-def class_weights(answer: Callable) -> str | None:
-    """n / (k · count)."""
-    labels = np.array([0] * 12 + [1] * 3 + [2] * 9)
-    counts = np.bincount(labels)
-    expected = len(labels) / (3 * counts)
-    mistakes = [
-        (counts, "these are the counts; a rare class needs a *large* weight"),
-        (counts / len(labels), "this gives frequent classes the larger weight: turn the fraction upside down"),
-        (1 / counts, "the direction is right; now multiply by n / k, so that the mean weight of a sample is 1"),
-        (len(labels) / counts, "divide by the number of classes as well"),
-        (3 * counts / len(labels), "the fraction is upside down"),
-        (3 * len(labels) / counts, "divide by the number of classes; you multiplied"),
-        (len(labels) / 3 * counts, "put k · count in brackets: Python divides first and multiplies then"),
-        (expected[labels], "this is one weight for each sample; return one for each class"),
-    ]
-    return difference(answer(labels.copy(), 3), expected, mistakes)
-
-
-@exercise("02.4")
+@exercise("02.6")
 def max_pool(answer: Callable) -> str | None:
     """The largest value of each block of 2×2."""
     image = np.random.default_rng(4).permutation(48).reshape(6, 8) - 20.0
@@ -76,34 +186,3 @@ def max_pool(answer: Callable) -> str | None:
         (blocks.max(axis=(0, 2)), "the axes are mixed up: after the reshape, axes 1 and 3 lie inside a block"),
     ]
     return difference(answer(image.copy()), blocks.max(axis=(1, 3)), mistakes)
-
-
-@exercise("02.5")
-def best_rate(answer: float, descend: Callable) -> str | None:
-    """The learning rate that ends lowest after 50 steps, by the lesson's own ``descend``."""
-    with np.errstate(all="ignore"):
-        losses = {rate: np.nan_to_num(descend(rate, 51)[-1], nan=np.inf) for rate in (0.01, 0.1, 1, 10, 100)}
-    best = min(losses, key=lambda rate: losses[rate])
-    if answer not in losses:
-        return "give the learning rate itself: 0.01, 0.1, 1, 10 or 100"
-    why = "it goes down, but too slowly" if answer < best else "the steps are too large"
-    return None if answer == best else f"with {answer:g} the loss after 50 steps is {losses[answer]:.2f}: {why}"
-
-
-@exercise("02.6")
-def lower_half(answer: Callable) -> str | None:
-    """Rows 24 to 47 of each face, flattened, in 0..1."""
-    faces = np.random.default_rng(6).integers(0, 256, (3, 48, 48)).astype(np.uint8)
-
-    def rows(part: np.ndarray) -> np.ndarray:
-        return part.reshape(3, -1) / 255
-
-    mistakes = [
-        (rows(faces[:, :24]), "this is the upper half: row 0 is at the top"),
-        (rows(faces[:, :, 24:]), "this is the right half: the second axis has the rows, the third the columns"),
-        (rows(faces[:, :, :24]), "this is the left half: the second axis has the rows, the third the columns"),
-        (rows(faces[:, 24:]) * 255, "divide by 255, so that the numbers run from 0 to 1"),
-        (faces[:, 24:] / 255, "now flatten: one row of numbers for each face"),
-        (rows(faces), "this is the whole face"),
-    ]
-    return difference(answer(faces.copy()), rows(faces[:, 24:]), mistakes)
