@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from fernb import config
@@ -14,6 +15,22 @@ MEANS = {"from scratch": [0.2, 0.8], "pre-trained": [0.4, 0.7], "pixels": [0.1, 
 
 def network(*parts):
     return keras.Sequential([keras.Input((48, 48, 1)), *parts])
+
+
+def step(*, outside=False, training=True, sign=1, reduce=tf.reduce_mean, apply=True):
+    """A training step with the faults that are asked for."""
+
+    def mended_step(net, images, labels, optimizer):
+        probs = net(images, training=training)
+        with tf.GradientTape() as tape:
+            probs = probs if outside else net(images, training=training)
+            loss = reduce(keras.losses.sparse_categorical_crossentropy(labels, probs))
+        gradients = tape.gradient(loss, net.trainable_variables)
+        if apply:
+            optimizer.apply([g if g is None else sign * g for g in gradients], net.trainable_variables)
+        return float(loss)
+
+    return mended_step
 
 
 def stays(values, share, rng):
@@ -56,9 +73,11 @@ def pooled(reduce, axis=(2, 4)):
 @pytest.mark.parametrize(
     ("number", "answers", "word"),
     [
-        ("03.1", (lambda side, maps_in, filters: side * side * maps_in * filters,), "biases"),
-        ("03.1", (lambda side, maps_in, filters: (side * side + 1) * filters,), "all"),
-        ("03.1", (lambda side, maps_in, filters: side * side * maps_in + 1,), "one filter"),
+        ("03.1", (step(outside=True),), "ValueError"),
+        ("03.1", (step(sign=-1),), "wrong way"),
+        ("03.1", (step(training=False),), "training=True"),
+        ("03.1", (step(reduce=tf.reduce_sum),), "mean"),
+        ("03.1", (step(apply=False),), "has moved"),
         ("03.2", (lambda v, share, rng: np.where(stays(v, share, rng), v, 0),), "larger"),
         ("03.2", (lambda v, share, rng: np.where(stays(v, share, rng), v / share, 0),), "stays, not"),
         ("03.3", (never_stops,), "never stops"),
@@ -116,7 +135,7 @@ def test_layers_that_learn():
 @pytest.mark.parametrize(
     ("number", "name", "more"),
     [
-        ("03.1", "conv_weights", ()),
+        ("03.1", "mended_step", ()),
         ("03.2", "dropout", ()),
         ("03.3", "early_stopping", ()),
         ("03.4", "smooth", ()),
@@ -129,6 +148,14 @@ def test_layers_that_learn():
 )
 def test_the_solution_is_right(number, name, more):
     text = (config.ROOT / "notebooks" / "solutions" / f"{number[:2]}.py").read_text(encoding="utf-8")
-    names = {"np": np, "keras": keras, "layers": layers, "effects": EFFECTS, "means": MEANS, "WAYS": tuple(MEANS)}
+    names = {
+        "np": np,
+        "tf": tf,
+        "keras": keras,
+        "layers": layers,
+        "effects": EFFECTS,
+        "means": MEANS,
+        "WAYS": tuple(MEANS),
+    }
     exec(text, names)
     assert judge(number, names[name], *(make() for make in more)).outcome == RIGHT

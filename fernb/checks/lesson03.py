@@ -6,30 +6,32 @@ from fernb.checks import difference, exercise
 
 
 @exercise("03.1")
-def count_the_weights(conv_weights):
-    cases = [(3, 1, 16), (3, 16, 32), (5, 8, 4)]
-    expected = np.array([(side * side * maps + 1) * filters for side, maps, filters in cases])
-    mistakes = [
-        (np.array([side * side * maps * filters for side, maps, filters in cases]), "the biases are missing"),
-        (np.array([(side * side + 1) * filters for side, _, filters in cases]), "a filter reads *all* incoming maps"),
-        (
-            np.array([(side * maps + 1) * filters for side, maps, filters in cases]),
-            "a filter has side × side places in each map, not side",
-        ),
-        (
-            np.array([(side * side + 1) * maps * filters for side, maps, filters in cases]),
-            "a filter has one bias, not one for each map that it reads",
-        ),
-        (
-            np.array([side * side * maps + 1 for side, maps, _ in cases]),
-            "that is one filter; there are `filters` of them",
-        ),
-        (
-            np.array([side * side * maps * filters + 1 for side, maps, filters in cases]),
-            "every filter has a bias of its own",
-        ),
-    ]
-    return difference(np.array([conv_weights(*case) for case in cases]), expected, mistakes)
+def mend_a_training_step(mended_step):
+    import keras  # here, for the other checks do without it
+
+    keras.utils.set_random_seed(5)
+    norm, dense = keras.layers.BatchNormalization(), keras.layers.Dense(3, activation="softmax")
+    net = keras.Sequential([keras.Input((4,)), norm, dense])
+    images = np.random.default_rng(5).normal(2, 3, (16, 4)).astype("float32")
+    labels = np.arange(16) % 3
+    start = net.get_weights()
+    net.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", jit_compile=False)
+    loss = float(net.train_on_batch(images, labels))
+    expected = net.get_weights()
+
+    net.set_weights(start)
+    got = mended_step(net, images, labels, keras.optimizers.SGD(0.1))
+    kernel, means = 4, 2  # places in the list of weights: of the dense layer, and the running means
+    moved, should = net.get_weights()[kernel] - start[kernel], expected[kernel] - start[kernel]
+    if np.allclose(moved, 0):
+        return "no weight of a dense layer has moved; does the optimiser get the gradients?"
+    if (moved * should).sum() < 0:
+        return "the weights go the wrong way: an optimiser takes the gradient away by itself"
+    if np.allclose(net.get_weights()[means], start[means]):
+        return "batch normalisation does not know that it learns: predict with training=True"
+    if not np.allclose(moved, should, rtol=1e-2, atol=1e-5):
+        return "the weights do not move as far as they should: take the *mean* loss over the batch, and apply it once"
+    return difference(got, loss, rtol=1e-3)
 
 
 @exercise("03.2")
