@@ -15,7 +15,8 @@ from fernb.errors import VideoError
 from fernb.files import atomic_write
 
 FFMPEG = ("ffmpeg", "-nostdin", "-y", "-loglevel", "error")  # else it reads the commands of a shell's loop
-H264 = ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-crf", "24")
+# one thread: the same frames make the same file on every machine, whatever its cores
+H264 = ("-threads", "1", "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-crf", "24")
 FRAGMENTS = ("-movflags", "+frag_every_frame+empty_moov+default_base_moof", "-flush_packets", "1")
 """What keeps a file readable up to its last frame, whenever its writer dies."""
 
