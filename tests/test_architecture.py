@@ -65,7 +65,9 @@ def test_imports_go_downwards_only(path):
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_keras_is_imported_only_where_networks_are_built(path):
     heavy = {module.split(".")[0] for module, _ in imports(path)} & {"keras", "tensorflow", "tensorboard"}
-    assert not heavy or room_of(path) in KERAS_ROOMS or path.name == "runtime.py"
+    # a check of an exercise may try the reader's function on Keras; it imports it when it is asked
+    allowed = room_of(path) in KERAS_ROOMS | {"checks"} or path.name == "runtime.py"
+    assert not heavy or allowed
 
 
 @pytest.mark.parametrize("path", [*MODULES, *SCRIPTS], ids=lambda path: str(path.relative_to(config.ROOT)))
