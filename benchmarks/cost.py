@@ -9,6 +9,7 @@ figures are those of their authors; their cost is counted here from their code.
 
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -19,6 +20,7 @@ from fernb.files import atomic_write
 from fernb.networks.anatomy import multiply_adds
 from fernb.networks.sidecar import read_sidecar
 from fernb.networks.storage import load_model
+from fernb.training.recipes import Recipe
 
 IMAGES = 28_709  # of Training, in each epoch
 PUBLISHED = (
@@ -33,14 +35,9 @@ PUBLISHED = (
 
 def epochs_by_side(recipe: dict, epochs: int) -> dict[int, int]:
     """Return how many epochs were trained on images of each side in pixels."""
-    sides = sorted((first, side) for first, side in recipe.get("sides") or ())
-    decay = round(recipe["epochs"] * (1 - recipe["decay"])) if recipe.get("schedule") == "trapezoid" else 0
-    counts: dict[int, int] = {}
-    for epoch in range(epochs):
-        begun = [side for first, side in sides if first <= epoch < decay]
-        side = begun[-1] if begun else 48
-        counts[side] = counts.get(side, 0) + 1
-    return counts
+    schedule = {name: recipe[name] for name in ("epochs", "schedule", "decay", "sides") if name in recipe}
+    planned = Recipe("", **schedule)  # an older side-car has other fields besides
+    return dict(Counter(map(planned.side, range(epochs))))
 
 
 def training_pflop(path: Path) -> float:

@@ -2,31 +2,20 @@
 
 import json
 import os
-import shutil
 import signal
 import time
 
-import cv2
-import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from fernb.app import samples
 from fernb.app.cli import main
 from fernb.errors import FernbError
 from fernb.video import batch
 
 
-def test_a_folder_is_scanned_by_several_processes_and_resumed(tmp_path):
-    folder, out = tmp_path / "films", tmp_path / "out"
-    folder.mkdir()
-    writer = cv2.VideoWriter(str(folder / "a.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (640, 360))
-    for rgb in samples.two_people(1, 10, away=(0, 2)):
-        writer.write(np.ascontiguousarray(rgb[..., ::-1]))
-    writer.release()
-    shutil.copy(folder / "a.mp4", folder / "b.mp4")
-    (folder / "broken.mp4").write_bytes(b"no video")
+def test_a_folder_is_scanned_by_several_processes_and_resumed(films, tmp_path):
+    folder, out = films, tmp_path / "out"
     arguments = ["scan", str(folder), "--csv", "--every", "2", "--out", str(out)]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 1 and "1 of 3 could not be scanned" in result.stderr

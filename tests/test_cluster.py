@@ -2,19 +2,15 @@
 
 import json
 import os
-import shutil
 import signal
 import threading
 import time
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from fernb.app import samples
 from fernb.app.cli import main
 from fernb.errors import FernbError
 from fernb.video import batch, cluster
@@ -88,26 +84,18 @@ def test_a_worker_that_dies_loses_nothing_and_nothing_is_done_twice(dask, tmp_pa
     assert not (tmp_path / batch.NOTES).exists()
 
 
-def test_the_command_writes_what_it_writes_without_a_cluster(dask, tmp_path):
-    folder = tmp_path / "films"
-    folder.mkdir()
-    writer = cv2.VideoWriter(str(folder / "a.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (640, 360))
-    for rgb in samples.two_people(1, 10, away=(0, 2)):
-        writer.write(np.ascontiguousarray(rgb[..., ::-1]))
-    writer.release()
-    shutil.copy(folder / "a.mp4", folder / "b.mp4")
-    (folder / "broken.mp4").write_bytes(b"no video")
-    arguments = ["scan", str(folder), "--csv", "--every", "2", "--scheduler", dask.scheduler_address]
+def test_the_command_writes_what_it_writes_without_a_cluster(dask, films, tmp_path):
+    arguments = ["scan", str(films), "--csv", "--every", "2", "--scheduler", dask.scheduler_address]
     result = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "out")])
     assert result.exit_code == 1 and "1 of 3 could not be scanned" in result.stderr
     manifest = json.loads((tmp_path / "out" / batch.MANIFEST).read_text())
     assert [entry["state"] for entry in manifest.values()] == ["done", "done", "failed"]
-    one = CliRunner().invoke(main, ["scan", str(folder / "a.mp4"), "--csv", "--every", "2", "--out", str(tmp_path)])
+    one = CliRunner().invoke(main, ["scan", str(films / "a.mp4"), "--csv", "--every", "2", "--out", str(tmp_path)])
     assert one.exit_code == 0
     alone = pd.read_csv(tmp_path / "a.csv")
     for name in ("a", "b"):
         pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "out" / f"{name}.csv"), alone)
-    (folder / "broken.mp4").unlink()
+    (films / "broken.mp4").unlink()
     again = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "out")])
     assert again.exit_code == 0 and "2 of 2 are done already" in again.stdout
 

@@ -42,6 +42,8 @@ def folder(splits, tmp_path_factory):
         sidecar["temperature"] = 0.5
         examples = splits.train.images if name == report.MAIN else None  # the 8-bit copy takes longest
         save_model(build_vgg(len(labels), (8, 8)), folder / f"{name}.keras", sidecar=sidecar, examples=examples)
+    made |= {"backbone": "MobileNet"}
+    save_model(build_vgg(7, (8, 8)), folder / "transferred.keras", sidecar=sidecar | {"labels": EMOTIONS, "made": made})
     (folder / f"{report.MAIN}_decisions.txt").write_text("We tried a smaller one: {student[parameters]}.\n")
     (folder / "ablation.csv").write_text("change,seed,val_accuracy\nstart,1,0.6\nstart,2,0.62\nmore,1,0.63\n")
     return folder
@@ -82,6 +84,7 @@ def test_every_file_is_there_and_told(written, folder):
     figures = {"learning_curves_all.png", "reliability.png", "robustness.png", "ablation.png"}
     figures |= {"learning_curves.png", "confusion_matrix.png", "architecture.png"}
     texts = {"metrics.json", "model_card.md", "ferplus_architecture.txt", f"{report.MAIN}_architecture.txt"}
+    texts.add("transferred_architecture.txt")  # judged by `fernb transfer`, described here
     for name in figures | texts:
         assert (folder / name).stat().st_size > 500 and name in written.stdout
     card = (folder / "model_card.md").read_text()

@@ -68,11 +68,10 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
 def _sidecars(folder: Path, *, transferred: bool = False) -> dict[str, dict]:
     """The side-cars of networks that were trained from scratch, or of those on a backbone (``fernb transfer``)."""
     found = {}
-    for path in sorted(folder.glob("*.tflite")):
-        if not path.stem.endswith(INT8):
-            sidecar = read_sidecar(path)
-            if "recipe" in sidecar and ("backbone" in sidecar["made"]) == transferred:
-                found[path.stem] = sidecar
+    for path in sorted(folder.glob("*.keras")):
+        sidecar = read_sidecar(path)
+        if "recipe" in sidecar and ("backbone" in sidecar["made"]) == transferred:
+            found[path.stem] = sidecar
     return found
 
 

@@ -35,10 +35,10 @@ def preprocess_video(
         raise FernbError("a camera has no end; say for how long: --seconds 20.")
     crops: dict[int, np.ndarray] = {}
     looked: set[int] = set()
-    camera = isinstance(video, int)
-    name, suffix = (f"camera {video}", ".mp4") if isinstance(video, int) else (video.name, video.suffix.lower())
+    clip = None if isinstance(video, int) else video
+    name, suffix = (f"camera {video}", ".mp4") if clip is None else (clip.name, clip.suffix.lower())
     copy = out / f"input_video{suffix}"
-    with VideoWriter(copy, 1 / TRIES_S) if camera else nullcontext() as film:
+    with VideoWriter(copy, 1 / TRIES_S) if clip is None else nullcontext() as film:
         for frame in frames(video, every=TRIES_S):
             if seconds is not None and frame.time_s >= seconds:
                 break
@@ -57,8 +57,8 @@ def preprocess_video(
     paths = [out / f"image{second}.png" for second in crops]
     for path, crop in zip(paths, crops.values(), strict=True):
         write_image(path, crop)
-    if not isinstance(video, int) and copy.resolve() != video.resolve():
-        shutil.copyfile(video, copy)
+    if clip is not None and copy.resolve() != clip.resolve():
+        shutil.copyfile(clip, copy)
     if missing := sorted(looked - set(crops)):
         log(f"no face in second {', '.join(map(str, missing))}")
     return paths

@@ -73,21 +73,20 @@ def open_stream(source: str | os.PathLike | int) -> Iterator[cv2.VideoCapture]:
 
     Raises :class:`~fernb.errors.VideoError` with what to do instead.
     """
-    camera = isinstance(source, int)
-    path = Path() if isinstance(source, int) else Path(source)
-    if not camera and not path.is_file():
+    path = None if isinstance(source, int) else Path(source)
+    if path is not None and not path.is_file():
         raise VideoError(f"there is no video at {source}.")
     # Linux lists cameras as files; asking first spares the user OpenCV's own messages
-    if camera and sys.platform == "linux" and not Path(f"/dev/video{source}").exists():
+    if path is None and sys.platform == "linux" and not Path(f"/dev/video{source}").exists():
         raise VideoError(f"no camera {source} was found; use a recorded video: --source FILE.")
     try:
         # absolute, for FFmpeg takes "holiday: beach.mp4" for a protocol named holiday
-        stream = cv2.VideoCapture(source if isinstance(source, int) else str(path.absolute()))
+        stream = cv2.VideoCapture(source if path is None else str(path.absolute()))
     except UnicodeEncodeError:
         raise VideoError(f"the name {source!r} is not in UTF-8; rename the video.") from None
     try:
         if not stream.isOpened():
-            if camera:
+            if path is None:
                 raise VideoError(
                     f"camera {source} cannot be opened; close other programs that use it, or --source FILE."
                 )
