@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fernb import training
+from fernb import config, training
 from fernb.data.faceset import FaceSet, make_splits
 from fernb.errors import DataError, FernbError, ModelError
 from fernb.evaluation import apply_temperature
@@ -15,6 +15,7 @@ from fernb.networks.architectures import HEAD, NetworkConfig, build_resnet, star
 from fernb.networks.recogniser import Recogniser
 from fernb.networks.saliency import grad_cam
 from fernb.training.augmentation import Augmentation
+from fernb.training.batches import FaceBatches
 from fernb.training.targets import distillation_targets, label_targets, vote_targets
 
 
@@ -191,12 +192,42 @@ def test_every_lever_trains_and_keeps_its_best_epoch(splits, tmp_path, changes):
     assert (probs.argmax(1) == splits.val.labels).mean() == pytest.approx(max(history["val_accuracy"]), abs=1e-6)
 
 
-def test_targets_from_a_teacher_stand_in_for_the_labels(splits, tmp_path):
+def test_teachers_answer_for_the_very_images_that_the_student_sees(splits):
+    seen = []
+
+    def teacher(images):
+        seen.append(images)
+        return np.full((len(images), 7), 1 / 7, np.float32)
+
+    recipe = replace(TINY, sides=((0, 24),))
     labels = label_targets(splits.train, splits.classes)
-    upside_down = distillation_targets(labels, [labels[:, [1, 0, 2, 3, 4, 5, 6]]], share=1.0, temperature=1.0)
-    model, _ = training.train(splits, replace(TINY, epochs=6), run=tmp_path, progress=quiet, targets=upside_down)
-    probs = model.predict(training.as_input(splits.train.images), verbose=0)
-    assert (probs.argmax(1) == 1 - splits.train.labels).mean() > 0.9
+    batches = FaceBatches(splits.train, {HEAD: labels}, recipe=recipe, seed=1, teachers=[teacher])
+    inputs, targets, _ = batches[0]
+    assert seen[0].shape == (16, 48, 48) and inputs.shape == (16, 24, 24, 1)
+    np.testing.assert_array_equal(inputs, training.as_input(seen[0], side=24))
+    assert not any((image == splits.train.images).all((1, 2)).any() for image in seen[0])  # augmented
+    rows = batches.order[:16]
+    np.testing.assert_allclose(targets[HEAD], distillation_targets(labels[rows], [np.full((16, 7), 1 / 7)]), atol=1e-6)
+    assert (targets[HEAD].argmax(1) == splits.train.labels[rows]).all() and targets[HEAD].max() < 0.5
+
+
+def test_batches_in_order_are_those_made_one_by_one(splits):
+    batches = FaceBatches(splits.train, {HEAD: label_targets(splits.train, splits.classes)}, recipe=TINY, seed=1)
+    for index, (inputs, _, _) in enumerate(batches):
+        np.testing.assert_array_equal(inputs, batches[index][0])
+    assert index == len(batches) - 1
+
+
+def test_a_teacher_of_other_emotions_is_told_before_training(splits, tmp_path):
+    with pytest.raises(FernbError, match=r"ferplus_int8\.tflite cannot teach: .* contempt; the data has"):
+        training.train_and_publish(
+            TINY,
+            splits,
+            run=tmp_path,
+            path=tmp_path / "n.keras",
+            teachers=[config.MODEL / "ferplus_int8.tflite"],
+            how={},
+        )
 
 
 def test_votes_become_distributions():

@@ -1,14 +1,22 @@
 """Batches of faces that depend on seed, epoch and number alone, so that a resumed run sees the same ones."""
 
 import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from fernb.data.faceset import FaceSet
+from fernb.networks.architectures import HEAD
 from fernb.training.recipes import Recipe
-from fernb.training.targets import class_weights
+from fernb.training.targets import class_weights, distillation_targets
+
+Teacher = Callable[[np.ndarray], np.ndarray]
+"""Answers faces uint8 ``(n, 48, 48)`` with probabilities float32 ``(n, k)``."""
+Batch = tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]
+"""Inputs float32 ``(b, s, s, 1)``; for each head targets float32 ``(b, k)``; for each head weights ``(b,)``."""
 
 
 def as_input(images: np.ndarray, *, side: int | None = None) -> np.ndarray:
@@ -21,9 +29,11 @@ def as_input(images: np.ndarray, *, side: int | None = None) -> np.ndarray:
 class FaceBatches:
     """Shuffled, augmented batches of faces.
 
-    Each is inputs float32 ``(b, s, s, 1)``, targets and weights: dictionaries from a head's name
-    to float32 ``(b, k)`` and ``(b,)``. ``targets`` has float32 ``(n, k)`` for each head.
-    ``present`` optionally names rows that count for a head, as weights ``(n,)``.
+    ``targets`` has float32 ``(n, k)`` for each head. ``present`` optionally names rows that count
+    for a head, as weights ``(n,)``. Where there are ``teachers``, the first head learns from
+    their answers too (Hinton et al. 2015). They answer for the very image that the student
+    sees, augmented and at full size: an answer for the face as it was would ask the student to see
+    what was cut off or covered (Beyer et al. 2022).
     """
 
     def __init__(
@@ -34,7 +44,9 @@ class FaceBatches:
         recipe: Recipe,
         seed: int,
         present: dict[str, np.ndarray] | None = None,
+        teachers: Sequence[Teacher] = (),
     ):
+        self.teachers = teachers
         self.faces, self.targets, self.recipe, self.seed = faces, targets, recipe, seed
         classes = next(iter(targets.values())).shape[1]
         rarity = class_weights(faces.labels, classes)[faces.labels]
@@ -52,14 +64,27 @@ class FaceBatches:
     def __len__(self) -> int:
         return math.ceil(len(self.faces) / self.recipe.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches of the epoch in order, each made while the one before is worked on."""
+        with ThreadPoolExecutor(1) as pool:
+            following = pool.submit(self.__getitem__, 0)
+            for index in range(1, len(self) + 1):
+                batch = following.result()
+                if index < len(self):
+                    following = pool.submit(self.__getitem__, index)
+                yield batch
+
+    def __getitem__(self, index: int) -> Batch:
         if not 0 <= index < len(self):
             raise IndexError(index)
         size = self.recipe.batch_size
         rows = self.order[index * size : (index + 1) * size]
         rng = np.random.default_rng((self.seed, self.epoch, index))
-        inputs = self._inputs(rows, rng)
+        images = self._images(rows, rng)
+        inputs = as_input(images, side=self.side)
         targets = {head: values[rows] for head, values in self.targets.items()}
+        if self.teachers:
+            targets[HEAD] = distillation_targets(targets[HEAD], [teacher(images) for teacher in self.teachers])
         weights = {head: values[rows] for head, values in self.weights.items()}
         if self.recipe.mixup:
             share, other = np.float32(rng.beta(self.recipe.mixup, self.recipe.mixup)), rng.permutation(len(rows))
@@ -67,12 +92,13 @@ class FaceBatches:
             targets = {head: share * t + (1 - share) * t[other] for head, t in targets.items()}
         return inputs, targets, weights
 
-    def _inputs(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _images(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         images, augmentation = self.faces.images[rows], self.recipe.augmentation
         if augmentation is None:
-            return as_input(images, side=self.side)
+            return images
         if self.recipe.decays(self.epoch) and self.recipe.late_bad_camera:
             augmentation = replace(augmentation, bad_camera=self.recipe.late_bad_camera)
         # one epoch a face, the next its mirror image (arXiv 2404.00498): chance repeats the same side half of the time
         mirror = (rows + self.epoch) % 2 == 0 if self.recipe.alternate_flips else None
-        return as_input(augmentation(images, rng, side=self.side, mirror=mirror))
+        side = None if self.teachers else self.side  # teachers know faces of full size
+        return augmentation(images, rng, side=side, mirror=mirror)

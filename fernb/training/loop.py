@@ -4,7 +4,7 @@ Runs on any Keras 3 backend.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from fernb.errors import FernbError
 from fernb.files import write_text
 from fernb.labels import EMOTIONS_8
 from fernb.networks.architectures import HEAD, VOTES_HEAD, for_any_size, start_from, with_votes_head
-from fernb.training.batches import FaceBatches, as_input
+from fernb.training.batches import FaceBatches, Teacher, as_input
 from fernb.training.checkpoint import State, load_state, read_variables, save_state, write_variables
 from fernb.training.recipes import Recipe
 from fernb.training.targets import has_votes, vote_targets
@@ -37,7 +37,7 @@ def train(
     resume: bool = False,
     bfloat16: bool = False,
     progress: Callable[[str], None] = print,
-    targets: np.ndarray | None = None,
+    teachers: Sequence[Teacher] = (),
     start: keras.Model | None = None,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """Train ``recipe`` on ``splits.train``, choosing the epoch on ``splits.val``.
@@ -46,9 +46,9 @@ def train(
     which ``resume`` goes on as if nothing had happened; ``stable.npz`` is the state before the
     decay of a trapezoid: as ``state.npz`` of another run it can be trained on for longer.
     ``bfloat16`` halves the time on processors that have such instructions (AVX512-BF16, AMX)
-    and costs time on others. ``progress`` takes one line per epoch. ``targets`` float32
-    ``(n, k)`` stand in for the recipe's own, for distillation. ``start`` lends its weights
-    where they fit, see :func:`fernb.networks.architectures.start_from`.
+    and costs time on others. ``progress`` takes one line per epoch. ``teachers`` are networks
+    whose answers for each batch are learnt too. ``start`` lends its weights where they fit, see
+    :func:`fernb.networks.architectures.start_from`.
 
     Returns the network with the weights of its best epoch (with ``votes_head`` it has two
     answers, see :func:`~fernb.networks.architectures.one_head`), and the history: lists ``loss``,
@@ -59,7 +59,7 @@ def train(
     keras.utils.set_random_seed(seed)
     model = _compiled(recipe, len(splits.classes), bfloat16)
     state = _begin(model, recipe, run, asked=asked, resume=resume, start=start)
-    batches = _batches(splits, recipe, seed, targets)
+    batches = _batches(splits, recipe, seed, teachers)
     log = _tensorboard(model, run)
     while state.epoch < recipe.epochs and not out_of_patience(state.history, recipe.patience):
         if state.epoch == recipe.decay_start:
@@ -115,9 +115,8 @@ def _one_epoch(model: keras.Model, batches: FaceBatches, state: State, val: Face
     batches.start(epoch)
     totals = {"loss": 0.0, "accuracy": 0.0}
     single = not isinstance(model.output, dict)
-    for index in range(len(batches)):
+    for index, (inputs, targets, weights) in enumerate(batches):
         _set_rate(model, state, recipe, epoch + index / len(batches))
-        inputs, targets, weights = batches[index]
         wanted, importance = (targets[HEAD], weights[HEAD]) if single else (targets, weights)
         model.reset_metrics()
         logs = model.train_on_batch(inputs, wanted, sample_weight=importance, return_dict=True)
@@ -179,15 +178,13 @@ def _judge(model: keras.Model, faces: FaceSet, side: int) -> dict[str, float]:
     }
 
 
-def _batches(splits: FaceSplits, recipe: Recipe, seed: int, targets: np.ndarray | None) -> FaceBatches:
+def _batches(splits: FaceSplits, recipe: Recipe, seed: int, teachers: Sequence[Teacher]) -> FaceBatches:
     faces = splits.train
-    if targets is None:
-        targets = recipe.targets(faces, splits.classes)
-    wanted, present = {HEAD: targets}, {}
+    wanted, present = {HEAD: recipe.targets(faces, splits.classes)}, {}
     if recipe.votes_head:
         wanted[VOTES_HEAD] = vote_targets(faces, EMOTIONS_8)
         present[VOTES_HEAD] = has_votes(faces).astype(np.float32)
-    return FaceBatches(faces, wanted, recipe=recipe, seed=seed, present=present)
+    return FaceBatches(faces, wanted, recipe=recipe, seed=seed, present=present, teachers=teachers)
 
 
 def _compiled(recipe: Recipe, classes: int, bfloat16: bool) -> keras.Model:

@@ -179,6 +179,7 @@ RECIPES = {
         ema=0.999,
         epochs=300,
         schedule="trapezoid",
+        decay=0.45,
         sides=((0, 32), (40, 40)),
         weight_decay=4e-3,
         label_smoothing=0,

@@ -6,13 +6,13 @@ from pathlib import Path
 from fernb.config import SEED
 from fernb.data.faceset import FaceSplits
 from fernb.data.ferplus import ferplus_splits
+from fernb.errors import FernbError
 from fernb.networks.architectures import HEAD, VOTES_HEAD
 from fernb.networks.recogniser import Recogniser
 from fernb.networks.storage import load_model
 from fernb.training.loop import train
 from fernb.training.publish import publish
 from fernb.training.recipes import Recipe
-from fernb.training.targets import distillation_targets
 
 
 def train_and_publish(
@@ -38,14 +38,26 @@ def train_and_publish(
     lent; both are read before the work begins. ``how`` goes into the side-car, ``log`` takes a line
     an epoch. Raises :class:`~fernb.errors.FernbError` for what is missing or does not fit.
     """
-    taught = [Recogniser(teacher) for teacher in teachers]  # a wrong path is told before hours of work
+    # one thread each: they answer for the next batch while the student learns on the other cores
+    taught = [Recogniser(teacher, threads=1) for teacher in teachers]
     begun = load_model(start) if start else None
     faces = ferplus_splits(splits, recipe.ferplus) if recipe.ferplus else splits
-    targets = recipe.targets(faces.train, faces.classes)
-    if taught:
-        targets = distillation_targets(targets, [teacher.predict(faces.train.images) for teacher in taught])
+    for teacher in taught:
+        if teacher.labels != faces.classes:
+            raise FernbError(
+                f"{teacher.path.name} cannot teach: it knows {', '.join(teacher.labels)}; "
+                f"the data has {', '.join(faces.classes)}."
+            )
     model, history = train(
-        faces, recipe, run=run, seed=seed, resume=resume, bfloat16=bfloat16, progress=log, targets=targets, start=begun
+        faces,
+        recipe,
+        run=run,
+        seed=seed,
+        resume=resume,
+        bfloat16=bfloat16,
+        progress=log,
+        teachers=[teacher.predict for teacher in taught],
+        start=begun,
     )
     heads = [(HEAD, faces, path)]
     if recipe.votes_head:
