@@ -20,6 +20,13 @@ def test_share_and_spell_by_hand():
     assert [state.closed_share for state in states] == pytest.approx([0, 1, 1, 2 / 3, 3 / 4])
 
 
+def test_a_single_misread_frame_is_no_break():
+    spell = [True] * 20 + [False, False] + [True] * 20  # at 30 frames a second
+    assert follow(FatigueMeter(), [False, *spell], fps=30)[-1].alarm
+    awake = [True] * 20 + [False] * 6 + [True] * 20
+    assert not follow(FatigueMeter(), [False, *awake], fps=30)[-1].alarm
+
+
 def test_what_left_the_window_is_forgotten():
     states = follow(FatigueMeter(window=5), [True] * 10 + [False] * 40, fps=5)
     assert states[9].closed_share == 1 and states[-1].closed_share == 0

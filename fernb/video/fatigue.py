@@ -13,6 +13,7 @@ WINDOW = 60.0  # seconds
 MIN_SEEN_S = 8.0  # seconds of a person before an alarm can come
 ALARM_SHARE = 0.15  # of the window; awake people who blink stay below about 0.08
 ALARM_CLOSED = 1.0  # seconds without a break; blinks take 0.1 to 0.4
+MISREAD_S = 0.1  # open for no longer than this is no break: a detector errs in single frames
 MAX_STEP_S = 1.0  # seconds; a longer gap between two frames says nothing about the eyes
 
 
@@ -36,7 +37,7 @@ class FatigueMeter:
         self.window = window
         self._steps: deque[tuple[float, float, bool]] = deque()  # time, seconds since the frame before, closed
         self._time_s: float | None = None
-        self._closed_s = 0.0
+        self._closed_s = self._open_s = 0.0
 
     def update(self, time_s: float, closed: bool) -> Fatigue:
         """Return the state after a frame at ``time_s`` that showed the eyes ``closed`` or not."""
@@ -44,7 +45,11 @@ class FatigueMeter:
         self._time_s = time_s
         if 0 < passed <= MAX_STEP_S:
             self._steps.append((time_s, passed, closed))
-        self._closed_s = self._closed_s + passed if closed and passed <= MAX_STEP_S else 0.0
+        self._open_s = 0.0 if closed else self._open_s + passed
+        if passed > MAX_STEP_S or self._open_s > MISREAD_S:
+            self._closed_s = 0.0
+        elif closed:
+            self._closed_s += passed
         while self._steps and time_s - self._steps[0][0] > self.window:
             self._steps.popleft()
         seen = sum(step for _, step, _ in self._steps)
