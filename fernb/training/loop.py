@@ -5,6 +5,7 @@ Runs on any Keras 3 backend.
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from fernb.labels import EMOTIONS_8
 from fernb.networks.architectures import HEAD, VOTES_HEAD, for_any_size, start_from, with_votes_head
 from fernb.training.batches import FaceBatches, Teacher, as_input
 from fernb.training.checkpoint import State, load_state, read_variables, save_state, write_variables
+from fernb.training.devices import Devices
 from fernb.training.recipes import Recipe
 from fernb.training.targets import has_votes, vote_targets
 
@@ -39,6 +41,7 @@ def train(
     progress: Callable[[str], None] = print,
     teachers: Sequence[Teacher] = (),
     start: keras.Model | None = None,
+    devices: Devices | None = None,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """Train ``recipe`` on ``splits.train``, choosing the epoch on ``splits.val``.
 
@@ -48,7 +51,7 @@ def train(
     ``bfloat16`` halves the time on processors that have such instructions (AVX512-BF16, AMX)
     and costs time on others. ``progress`` takes one line per epoch. ``teachers`` are networks
     whose answers for each batch are learnt too. ``start`` lends its weights where they fit, see
-    :func:`fernb.networks.architectures.start_from`.
+    :func:`fernb.networks.architectures.start_from`. ``devices`` share the work; without them it is one's.
 
     Returns the network with the weights of its best epoch (with ``votes_head`` it has two
     answers, see :func:`~fernb.networks.architectures.one_head`), and the history: lists ``loss``,
@@ -57,14 +60,16 @@ def train(
     """
     asked = json.loads(json.dumps({"recipe": asdict(recipe), "seed": seed, "data": splits.digest}, default=str))
     keras.utils.set_random_seed(seed)
-    model = _compiled(recipe, len(splits.classes), bfloat16)
-    state = _begin(model, recipe, run, asked=asked, resume=resume, start=start)
     batches = _batches(splits, recipe, seed, teachers)
+    with devices.scope() if devices else nullcontext():
+        model = _compiled(recipe, len(splits.classes), bfloat16)
+    state = _begin(model, recipe, run, asked=asked, resume=resume, start=start)
     log = _tensorboard(model, run)
+    train_on_batch = devices.train_on_batch if devices else _train_on_batch
     while state.epoch < recipe.epochs and not out_of_patience(state.history, recipe.patience):
         if state.epoch == recipe.decay_start:
             save_state(state, run / "stable.npz")
-        figures = _one_epoch(model, batches, state, splits.val)
+        figures = _one_epoch(model, batches, state, splits.val, train_on_batch)
         state.variables, state.run = read_variables(model), asked
         save_state(state, run / "state.npz")
         write_history(state.history, run / "history.csv")
@@ -105,7 +110,9 @@ def _check_same(before: dict, asked: dict) -> None:
         raise FernbError(f"the run to go on with had other settings ({', '.join(differs)}); train without --resume.")
 
 
-def _one_epoch(model: keras.Model, batches: FaceBatches, state: State, val: FaceSet) -> dict[str, float]:
+def _one_epoch(
+    model: keras.Model, batches: FaceBatches, state: State, val: FaceSet, train_on_batch: Callable[..., dict]
+) -> dict[str, float]:
     """Train and judge one epoch; ``state`` gets its average, best weights and history."""
     recipe, epoch = batches.recipe, state.epoch
     if epoch and recipe.side(epoch) != recipe.side(epoch - 1):
@@ -118,8 +125,7 @@ def _one_epoch(model: keras.Model, batches: FaceBatches, state: State, val: Face
     for index, (inputs, targets, weights) in enumerate(batches):
         _set_rate(model, state, recipe, epoch + index / len(batches))
         wanted, importance = (targets[HEAD], weights[HEAD]) if single else (targets, weights)
-        model.reset_metrics()
-        logs = model.train_on_batch(inputs, wanted, sample_weight=importance, return_dict=True)
+        logs = train_on_batch(model, inputs, wanted, importance)
         totals["loss"] += float(logs["loss"]) * len(inputs)
         totals["accuracy"] += float(logs["accuracy" if single else f"{HEAD}_accuracy"]) * len(inputs)
         step = epoch * len(batches) + index + 1
@@ -130,13 +136,17 @@ def _one_epoch(model: keras.Model, batches: FaceBatches, state: State, val: Face
     if recipe.ema:
         model.set_weights(state.average)
     figures |= _judge(model, val, recipe.side(epoch))
-    figures["learning_rate"] = float(model.optimizer.learning_rate)
+    figures["learning_rate"] = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     if not state.best or figures["val_accuracy"] > max(state.history["val_accuracy"]):
         state.best = model.get_weights()
     model.set_weights(trained)
     for name, value in figures.items():
         state.history.setdefault(name, []).append(float(value))
     return figures
+
+
+def _train_on_batch(model: keras.Model, inputs: np.ndarray, targets: Any, weights: Any) -> dict[str, float]:
+    return model.train_on_batch(inputs, targets, sample_weight=weights, return_dict=True)
 
 
 def _set_rate(model: keras.Model, state: State, recipe: Recipe, epoch: float) -> None:

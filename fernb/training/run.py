@@ -10,6 +10,7 @@ from fernb.errors import FernbError
 from fernb.networks.architectures import HEAD, VOTES_HEAD
 from fernb.networks.recogniser import Recogniser
 from fernb.networks.storage import load_model
+from fernb.training.devices import Devices
 from fernb.training.loop import train
 from fernb.training.publish import publish
 from fernb.training.recipes import Recipe
@@ -27,6 +28,7 @@ def train_and_publish(
     seed: int = SEED,
     resume: bool = False,
     bfloat16: bool = False,
+    devices: Devices | None = None,
     how: dict,
     log: Callable[[str], None] = print,
 ) -> list[tuple[Path, dict]]:
@@ -35,8 +37,8 @@ def train_and_publish(
     The network is saved as ``path`` (``.keras``, with its copies); the second head of a recipe with
     ``votes_head`` as ``votes_path`` (default: ``path`` with ``_votes``). ``teachers`` are networks
     whose answers are learnt too (Hinton et al. 2015), ``start`` a ``.keras`` file whose weights are
-    lent; both are read before the work begins. ``how`` goes into the side-car, ``log`` takes a line
-    an epoch. Raises :class:`~fernb.errors.FernbError` for what is missing or does not fit.
+    lent; both are read before the work begins. ``devices`` share the work. ``how`` goes into the
+    side-car, ``log`` takes a line an epoch. Raises :class:`~fernb.errors.FernbError` for what is missing or does not fit.
     """
     # one thread each: they answer for the next batch while the student learns on the other cores
     taught = [Recogniser(teacher, threads=1) for teacher in teachers]
@@ -58,6 +60,7 @@ def train_and_publish(
         progress=log,
         teachers=[teacher.predict for teacher in taught],
         start=begun,
+        devices=devices,
     )
     heads = [(HEAD, faces, path)]
     if recipe.votes_head:

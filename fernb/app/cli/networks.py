@@ -20,6 +20,9 @@ from fernb.files import alone
 @click.option("--seed", type=click.IntRange(0), default=config.SEED, show_default=True, help="Of everything random.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @click.option("--bfloat16", is_flag=True, help="Twice as fast on processors with AVX512-BF16 or AMX.")
+@click.option(
+    "--devices", type=click.Choice(["one", "all"]), default="one", show_default=True, help="GPUs that share the work."
+)
 @click.option("--teacher", "teachers", type=PATH, multiple=True, help="Learn from this network's answers too.")
 @click.option("--start", type=PATH, default=None, help="Begin with the weights of this .keras network.")
 @click.option("--save-votes", type=OutputFile(".keras"), help="The file for a second head, of FER+'s eight emotions.")
@@ -32,6 +35,7 @@ def train(
     seed: int,
     resume: bool,
     bfloat16: bool,
+    devices: str,
     teachers: tuple[Path, ...],
     start: Path | None,
     save_votes: Path | None,
@@ -40,6 +44,7 @@ def train(
     from fernb.data.loading import load_faces
     from fernb.training import recipe as named
     from fernb.training import train_and_publish
+    from fernb.training.devices import Devices
 
     chosen = named(recipe, **({"epochs": epochs} if epochs else {}))
     out = out or config.RUNS / recipe
@@ -59,6 +64,7 @@ def train(
             seed=seed,
             resume=resume,
             bfloat16=bfloat16,
+            devices=Devices() if devices == "all" else None,
             how={"command": command_line(), "recipe": recipe, "seed": seed, "bfloat16": bfloat16},
             log=click.echo,
         )
