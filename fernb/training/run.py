@@ -38,7 +38,8 @@ def train_and_publish(
     ``votes_head`` as ``votes_path`` (default: ``path`` with ``_votes``). ``teachers`` are networks
     whose answers are learnt too (Hinton et al. 2015), ``start`` a ``.keras`` file whose weights are
     lent; both are read before the work begins. ``devices`` share the work. ``how`` goes into the
-    side-car, ``log`` takes a line an epoch. Raises :class:`~fernb.errors.FernbError` for what is missing or does not fit.
+    side-car, ``log`` takes a line an epoch. Raises :class:`~fernb.errors.FernbError` for what is
+    missing or does not fit.
     """
     # one thread each: they answer for the next batch while the student learns on the other cores
     taught = [Recogniser(teacher, threads=1) for teacher in teachers]
