@@ -32,34 +32,13 @@ def negative(answer: Callable) -> str | None:
 
 
 @exercise("01.2")
-def centre_square(answer: Callable) -> str | None:
-    """The largest square, in the middle, by slicing."""
-    for height, width in ((5, 8), (9, 4)):
-        image = np.arange(height * width).reshape(height, width)
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        mistakes = [
-            (image[:side, :side], "this is the square in the top left corner, not the one in the middle"),
-            (image[-side:, -side:], "this is the square in the bottom right corner: take half of what is left over"),
-            (
-                image[left : left + side, top : top + side],
-                "rows and columns are mixed up: `top` follows from the height, `left` from the width",
-            ),
-        ]
-        if hint := difference(answer(image.copy()), image[top : top + side, left : left + side], mistakes):
-            return hint
-    colour = np.arange(7 * 4 * 3).reshape(7, 4, 3)
-    return difference(answer(colour.copy()), colour[1:5])
-
-
-@exercise("01.3")
 def sharpen(answer: Callable) -> str | None:
     """One kernel: twice the image less its mean of nine."""
     image = np.random.default_rng(1).integers(0, 256, (6, 7)).astype(np.uint8)
     grey, mean = image.astype(float), cv2.blur(image.astype(float), (3, 3))
-    section_8 = cv2.filter2D(grey, -1, np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]]))
+    section_5 = cv2.filter2D(grey, -1, np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]]))
     mistakes = [
-        (section_8, "this sharpens, as in section 8; here subtract the mean of all nine pixels, 1/9 each"),
+        (section_5, "this sharpens, as in section 5; here subtract the mean of all nine pixels, 1/9 each"),
         (mean, "this is the blur; you want the image plus what the blur took away"),
         (grey - mean, "this is only the detail, image − mean: add the image once more (2 in the middle, less 1/9)"),
         (grey + mean, "the mean has to be subtracted, not added"),
@@ -71,10 +50,24 @@ def sharpen(answer: Callable) -> str | None:
         (grey - mean + grey * 2 / 9, "twice the image less its mean: the middle is 2 − 1/9"),
         (np.rint(2 * grey - mean).clip(0, 255), "the values were cut to 0…255: filter the image as float"),
     ]
-    return difference(answer(image.copy()), 2 * grey - mean, mistakes)
+    hint = difference(answer(image.copy()), 2 * grey - mean, mistakes)
+    if hint is None or any(hint == known for _, known in mistakes):
+        return hint
+    return _expect_sum_1(answer) or hint
 
 
-@exercise("01.4")
+def _expect_sum_1(answer: Callable) -> str | None:
+    """Return a hint where a filter changes the brightness of a plain image."""
+    plain = np.asarray(answer(np.ones((5, 6), np.uint8)))
+    if plain.shape != (5, 6) or plain.dtype.kind != "f" or not np.ptp(plain[1:-1, 1:-1]) < 1e-6:
+        return None
+    total = plain[2, 2]
+    if abs(total - 1) < 1e-6:
+        return None
+    return f"the weights of your kernel add up to {total:.4g}; they must add up to 1, or the brightness changes"
+
+
+@exercise("01.3")
 def first_lost_angle(answer: float) -> str | None:
     """The smallest angle at which the cascade finds no face in the sample photograph."""
     cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
@@ -91,33 +84,7 @@ def first_lost_angle(answer: float) -> str | None:
     return "her face is lost earlier; draw the box that is found at a larger angle" if answer > truth else None
 
 
-@exercise("01.5")
-def local_threshold(answer: Callable) -> str | None:
-    """White where a pixel is above the mean of its neighbourhood less the offset."""
-    rng = np.random.default_rng(2)
-    image = (np.linspace(20, 180, 24)[None] + rng.integers(0, 60, (18, 24))).astype(np.uint8)
-    size, offset = 5, 7
-    means = cv2.blur(image.astype(float), (size, size))
-
-    def white(condition: np.ndarray) -> np.ndarray:
-        return np.where(condition, 255, 0)
-
-    got = answer(image.copy(), size, offset)
-    mistakes = [
-        (white(image > means), "the offset is missing: compare with the mean minus `offset`"),
-        (white(image > means + offset), "subtract the offset from the mean; you added it"),
-        (white(image <= means - offset), "black and white are the wrong way round"),
-        (image > means - offset, "white is 255, not 1 or True"),
-        (white(image > cv2.blur(image.astype(float), (3, 3)) - offset), "use `size`, not always 3"),
-        (means, "these are the means; now compare the image with them"),
-    ]
-    rounded = white(image > cv2.blur(image, (size, size)).astype(float) - offset)  # the mean in whole numbers will do
-    if difference(got, rounded) is None:
-        return _expect_uint8(got)
-    return difference(got, white(image > means - offset), mistakes) or _expect_uint8(got)
-
-
-@exercise("01.6")
+@exercise("01.4")
 def to_fernb(answer: Callable) -> str | None:
     """Labels by alphabet become labels in fernb's order."""
     names = sorted(EMOTIONS)

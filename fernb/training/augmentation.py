@@ -1,7 +1,7 @@
 """Random changes to training faces that keep the emotion: one affine warp, light, erasing.
 
 Plain NumPy and OpenCV on uint8 faces, so that the same images come out on every Keras
-backend; a batch of 128 takes about 5 ms. Taught in notebooks 01 and 03.
+backend; a batch of 128 takes about 5 ms. Taught in notebook 03.
 """
 
 from dataclasses import dataclass

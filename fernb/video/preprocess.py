@@ -1,4 +1,4 @@
-"""One face a second out of a video, as the network sees it: ``fernb preprocess``. Taught in notebook 01."""
+"""One face a second out of a video, as the network sees it: ``fernb preprocess``. Taught in notebooks/more/01."""
 
 import re
 import shutil

@@ -7,17 +7,6 @@ def negative(image):
 
 # %% 01.2
 # exercise 01.2
-def centre_square(image):
-    """Return the largest square in the middle of an image (height, width) or (height, width, 3)."""
-    height, width = image.shape[:2]
-    side = min(height, width)
-    top = (height - side) // 2
-    left = (width - side) // 2
-    return image[top : top + side, left : left + side]
-
-
-# %% 01.3
-# exercise 01.3
 def sharpen(image):
     """Return a float image, sharpened by one 3×3 kernel."""
     kernel = np.full((3, 3), -1 / 9)  # minus the mean …
@@ -25,8 +14,8 @@ def sharpen(image):
     return cv2.filter2D(image.astype(float), -1, kernel)
 
 
-# %% 01.4
-# exercise 01.4
+# %% 01.3
+# exercise 01.3
 boxes_at = {
     angle: cascade.detectMultiScale(images.rotate(grey, angle), scaleFactor=1.1, minNeighbors=5)
     for angle in range(0, 65, 5)
@@ -42,16 +31,8 @@ for angle in (35, 55):
 figure = plots.row(drawn_at)
 
 
-# %% 01.5
-# exercise 01.5
-def local_threshold(image, size, offset):
-    """Return a black and white uint8 image: each pixel against the mean of its size × size neighbourhood."""
-    level = cv2.blur(image.astype(float), (size, size)) - offset
-    return np.where(image > level, 255, 0).astype(np.uint8)
-
-
-# %% 01.6
-# exercise 01.6
+# %% 01.4
+# exercise 01.4
 def to_fernb(labels, class_names):
     """Return `labels` (n,), numbered by `class_names`, as indices into fernb.EMOTIONS."""
     table = np.array([fernb.EMOTIONS.index(name) for name in class_names])
