@@ -9,6 +9,7 @@ from fernb import config
 from fernb.checks import NOT_TRIED, RIGHT, judge
 from fernb.evaluation import wilson
 from fernb.labels import EMOTIONS
+from fernb.video.smoothing import smooth
 
 SHARES = {"angry": 0.5, "disgust": 0.1, "fear": 0.6, "sad": 0.9, "surprise": 0.4, "neutral": 0.8}
 FACES = np.zeros((50, 2, 2))
@@ -29,6 +30,10 @@ def own_gradient(images, labels, eps, gradient):
 
 def last_frames(times, rows, seconds):
     return np.array([rows[max(0, i - 2) : i + 1].mean(0) for i in range(len(times))])
+
+
+def until_now(times, rows, seconds):
+    return np.array([rows[(times <= t) & (t - times < seconds)].mean(0) for t in times])
 
 
 def halving(image, attack, fools, largest=16):
@@ -74,13 +79,16 @@ def all_faces_count(predict, before, after, true, goal):
         ("05.1", (lambda stamps, turn: list(range(len(stamps))),), "yours takes every frame"),
         ("05.1", (lambda stamps, turn: [0, 0, 2, 4],), "takes a frame twice"),
         ("05.1", (lambda stamps, turn: [0, 3],), "the loop takes [0, 2, 4]"),
-        ("05.2", (last_frames,), "0.45 seconds, the value at (3, 0)"),
+        ("05.2", (last_frames,), "0.5 seconds, the value at (3, 0)"),
+        ("05.2", (until_now,), "exactly `seconds` ago"),
+        ("05.2", (lambda times, rows, seconds: smooth(times, rows, seconds=seconds),), "exponential smoothing"),
         ("05.3", (lambda labels, hold: labels,), "hold=2"),
         ("05.4", (0.3, (0, 0.2), [(0.0, 5.0), (0.1, 1.0)]), "one of (0, 0.2)"),
         ("05.4", (0, (0, 0.2), [(0.0, 5.0), (0.1, 1.0)]), "fewer false changes"),
         ("05.4", (0.2, (0, 0.2), [(0.1, 5.0), (0.3, 1.0)]), "0.30 s; 0.15 s after the raw answers is 0.25 s"),
         ("05.5", (1,), "one frame before she left"),
-        ("05.5", (2,), "should be 0.9"),
+        ("05.5", (2,), "she is somebody new"),
+        ("05.5", (0.5,), "after a longer gap"),
         ("06.1", (starting(lambda images, eps, rng: images),), "the image itself"),
         ("06.1", (starting(lambda images, eps, rng: images + rng.uniform(-eps, eps, images.shape)),), "clip the"),
         ("06.1", (starting(lambda images, eps, rng: images + rng.normal(0, 9, images.shape)),), "levels from"),

@@ -30,17 +30,31 @@ def taken(function) -> str | None:
 
 @exercise("05.2")
 def window_mean(function) -> str | None:
-    times, rows = np.array([0.0, 0.1, 0.5, 0.6]), np.array([[0.0], [1.0], [2.0], [4.0]])
-    recent = [rows[(times <= t) & (t - times <= 0.45)].mean(0) for t in times]
-    with_future = [rows[t - times <= 0.45].mean(0) for t in times]
-    without_now = [rows[(times < t) & (t - times <= 0.45)].mean(0) if i else rows[0] for i, t in enumerate(times)]
+    times, rows = np.array([0.0, 0.25, 0.5, 1.0]), np.array([[0.0], [1.0], [2.0], [4.0]])
+    ago = times[:, None] - times  # [i, j]: how long before time i row j came; these times are exact in binary
+    recent = np.array([rows[(past >= 0) & (past <= 0.5)].mean(0) for past in ago])
+    exponential = [rows[0]]
+    for i in range(1, len(rows)):
+        keep = np.exp(-(times[i] - times[i - 1]) / 0.5)
+        exponential.append(keep * exponential[-1] + (1 - keep) * rows[i])
     mistakes = [
-        (with_future, "that also uses frames that are still to come, which nobody has when it happens live"),
-        (without_now, "the current frame counts too"),
+        (
+            np.array([rows[past <= 0.5].mean(0) for past in ago]),
+            "that also uses frames that are still to come, which nobody has when it happens live",
+        ),
+        (
+            np.array([rows[(past > 0) & (past <= 0.5)].mean(0) if i else rows[0] for i, past in enumerate(ago)]),
+            "the current frame counts too",
+        ),
+        (
+            np.array([rows[(past >= 0) & (past < 0.5)].mean(0) for past in ago]),
+            "a row of exactly `seconds` ago counts too: is your comparison `<=`?",
+        ),
+        (np.array(exponential), "that is exponential smoothing; take the plain mean of the recent rows"),
     ]
-    hint = difference(function(times, rows, 0.45), recent, mistakes)
+    hint = difference(function(times, rows, 0.5), recent, mistakes)
     if hint and hint.startswith("the value"):
-        return f"at the times 0, 0.1, 0.5 and 0.6 s the answers were 0, 1, 2 and 4; with 0.45 seconds, {hint}"
+        return f"at the times 0, 0.25, 0.5 and 1 s the answers were 0, 1, 2 and 4; with 0.5 seconds, {hint}"
     return hint
 
 
@@ -78,4 +92,8 @@ def longest_gap(seconds) -> str | None:
         (1.0, "max_lost counts from when she was last seen, and that was one frame before she left"),
         (0.8, "a person who was not seen for exactly max_lost is not forgotten yet: is your comparison `<=`?"),
     ]
-    return difference(seconds, 0.9, mistakes)
+    hint = difference(seconds, 0.9, mistakes)
+    if hint and hint.startswith("the value"):
+        longer = float(np.squeeze(seconds)) < 0.9
+        return "she still has her number after a longer gap" if longer else "after that gap she is somebody new"
+    return hint
