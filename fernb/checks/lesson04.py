@@ -57,8 +57,12 @@ def _pooled(pool, maps, fields, grid):
         (expected.reshape(2, -1), "the means are right; leave them in the shape (n, grid, grid, c)"),
         (maps.mean((1, 2)), "that is the mean of the whole map; cut it into grid × grid fields first"),
         (np.swapaxes(expected, 1, 2), "rows and columns are swapped"),
-        (fields(grid, np.mean, (1, 3)), "you averaged over the fields; the pixels of a field are on the axes 2 and 4"),
+        (fields(grid, np.mean, (1, 3)), "you averaged over the fields; average over the places inside a field"),
     ]
+    side = 6 // grid
+    swapped = maps.reshape(2, grid, side, side, grid, 5)
+    order = "is the order of the axes grid, field, grid, field, and does the mean go over the two of the fields?"
+    mistakes += [(swapped.mean(axis), order) for axis in ((2, 3), (2, 4))]
     hint = difference(pool(maps.copy(), grid), expected, mistakes)
     return f"with grid={grid}: {hint}" if hint else None
 
