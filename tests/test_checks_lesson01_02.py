@@ -1,4 +1,4 @@
-"""The checks of lessons 1 and 2: solutions are right, and a typical mistake gets the hint that fits it."""
+"""The checks of lessons 0 to 2: solutions are right, and a typical mistake gets the hint that fits it."""
 
 import re
 
@@ -25,6 +25,12 @@ FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
 @pytest.mark.parametrize(
     ("number", "answers", "word"),
     [
+        ("00.1", (lambda n: n * 48,), "one row or column"),
+        ("00.1", (lambda n: 48 * 48,), "`n` may be any number"),
+        ("00.1", (lambda n: n * (48 + 48),), "multiplied, not added"),
+        ("00.1", (lambda n: (48 * n) ** 2,), "`n` stands in it twice"),
+        ("00.1", (lambda n: n * 48 * 48 * 3,), "not colours"),
+        ("00.1", (lambda n: n * 48 * 47,), "for n = 5"),
         ("01.1", (lambda image: -image,), "255"),
         ("01.1", (lambda image: 255.0 - image,), "uint8"),
         ("01.1", (lambda image: image,), "unchanged"),

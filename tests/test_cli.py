@@ -293,6 +293,12 @@ def test_doctor_sees_a_wrong_opencv(monkeypatch, wheels, word):
     assert result.exit_code == 1 and word in result.stdout and "pip install" in result.stdout
 
 
+@pytest.mark.parametrize(("cores", "words"), [(1, "CPU with 1 core\n"), (2, "CPU with 2 cores\n")])
+def test_doctor_counts_cores(monkeypatch, cores, words):
+    monkeypatch.setattr("fernb.runtime.cores", lambda: cores)
+    assert words in run("doctor").stdout
+
+
 def test_doctor_says_how_to_get_yunet(monkeypatch, tmp_path):
     monkeypatch.setenv("FERNB_MODELS", str(tmp_path))
     assert "detector      Haar; `fernb fetch yunet`" in run("doctor").stdout

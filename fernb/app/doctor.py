@@ -72,7 +72,9 @@ def _opencv() -> tuple[str, bool]:
 
 def _device() -> str:
     gpu = shutil.which("nvidia-smi") is not None and Path("/proc/driver/nvidia").exists()
-    return f"device        {'NVIDIA GPU (training may use it), ' if gpu else ''}CPU with {runtime.cores()} cores"
+    count = runtime.cores()
+    cores = f"CPU with {count} core{'' if count == 1 else 's'}"
+    return f"device        {'NVIDIA GPU (training may use it), ' if gpu else ''}{cores}"
 
 
 def _data() -> str:
