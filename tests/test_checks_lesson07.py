@@ -7,7 +7,11 @@ import tensorflow as tf
 from fernb.checks import RIGHT, judge, right_or
 
 PLACES = 6  # of the maps that 07.1 asks with
-AT_END = {0.1: np.array([0.5, 0.10, 0.80, 0.05]), 10: np.array([15.0, 2.50, 0.25, 0.16])}
+AT_END = {
+    0.1: np.array([0.2, 0.05, 1.00, 0.04]),
+    1: np.array([0.5, 0.10, 0.80, 0.05]),
+    10: np.array([15.0, 2.50, 0.25, 0.16]),
+}
 
 
 def flat(maps):
@@ -29,6 +33,12 @@ def steps(image):
 def variation(image, little=1e-4, off=1e-2):
     down, across = steps(image)
     return tf.reduce_mean(tf.sqrt(down**2 + across**2 + little)) - off
+
+
+def absolute_steps(image):
+    """The other usual definition, with all steps of the image."""
+    down, across = image[:, 1:] - image[:, :-1], image[:, :, 1:] - image[:, :, :-1]
+    return (tf.reduce_mean(tf.abs(down)) + tf.reduce_mean(tf.abs(across))) / 255
 
 
 def outside(height, width, box):
@@ -59,10 +69,13 @@ def mixed(original, painted, mask):
         ("07.3", (lambda image: variation(image, 0, 0),), "slope at 0"),
         ("07.3", (lambda image: variation(image, little=1e-8, off=0),), "slope at 0"),
         ("07.3", (lambda image: sum(tf.reduce_mean(tf.abs(step)) for step in steps(image)),), "length of an arrow"),
+        ("07.3", (absolute_steps,), "length of an arrow"),
         ("07.3", (lambda image: variation(image).numpy(),), "with TensorFlow"),
         ("07.4", (0.04, 0.3125, AT_END), "content_factor is the other way round"),
         ("07.4", (25, 3.2, AT_END), "style_share is the other way round"),
         ("07.4", (30, 0.3125, AT_END), "totals"),
+        ("07.4", (50, 0.3125, AT_END), "content_factor begins at strength 0.1"),
+        ("07.4", (25, 0.25, AT_END), "style_share begins at strength 0.1"),
         ("07.4", (7, 0.3125, AT_END), "not that"),
         ("07.4", ("three", 0.3125, AT_END), "one number"),
         ("07.5", (outside, lambda original, painted, mask: mask * painted + (1 - mask) * original), "third axis"),

@@ -54,6 +54,15 @@ def total_variation(function) -> str | None:
         (np.sqrt(squares).mean() - 1e-2, "add 1e-4 under the square root, which has no slope at 0"),
         (lengths.sum() - 1e-2, "take the mean of the lengths, not their sum"),
         ((abs(down) + abs(across)).mean(), "the length of an arrow is the square root of down² + across²"),
+        ((abs(down) + abs(across)).mean() / 2, "the length of an arrow is the square root of down² + across²"),
+        (
+            abs(image[:, 1:] - image[:, :-1]).mean() / 255 + abs(image[:, :, 1:] - image[:, :, :-1]).mean() / 255,
+            "the length of an arrow is the square root of down² + across²",
+        ),
+        (
+            abs(down).sum() + abs(across).sum(),
+            "the length of an arrow is the square root of down² + across²; take their mean",
+        ),
         (squares.mean(), "the square root is missing"),
         (np.sqrt(squares.mean() + 1e-4) - 1e-2, "first the length of each arrow, then the mean: the root goes inside"),
         (255 * np.sqrt(squares + 1e-4 / 255**2).mean() - 1e-2, "divide both steps by 255"),
@@ -91,16 +100,18 @@ def _follows(function, array: np.ndarray, *more: np.ndarray) -> str | None:
 
 @exercise("07.4")
 def price_of_strength(content_factor, style_share, at_end) -> str | None:
-    weak, strong = at_end[0.1], at_end[10]
+    weakest, weak, strong = at_end[0.1], at_end[1], at_end[10]
     factor, share = strong[1] / weak[1], strong[2] / weak[2]
     factor_mistakes = [
-        (1 / factor, "content_factor is the other way round: divide the loss at strength 10 by the one at 0.1"),
+        (1 / factor, "content_factor is the other way round: divide the loss at strength 10 by the one at 1"),
+        (strong[1] / weakest[1], "content_factor begins at strength 0.1; begin at 1"),
         (strong[0] / weak[0], "that compares the totals; the content loss is at index 1"),
         (strong[1] - weak[1], "content_factor is a ratio, not a difference"),
         (share, "that compares the style losses; the content loss is at index 1"),
     ]
     share_mistakes = [
-        (1 / share, "style_share is the other way round: divide the loss at strength 10 by the one at 0.1"),
+        (1 / share, "style_share is the other way round: divide the loss at strength 10 by the one at 1"),
+        (strong[2] / weakest[2], "style_share begins at strength 0.1; begin at 1"),
         (factor, "that compares the content losses; the style loss is at index 2"),
         (strong[3] / weak[3], "that compares the total variations; the style loss is at index 2"),
     ]
@@ -115,7 +126,7 @@ def _ratio(name: str, got: object, truth: float, mistakes: list[tuple[float, str
         return f"{name} should be one number"
     hint = difference(got, truth, mistakes, rtol=0.02)
     if hint and hint.startswith("the value"):
-        return f"{name} is not that; divide one number of at_end[10] by the same of at_end[0.1]"
+        return f"{name} is not that; divide one number of at_end[10] by the same of at_end[1]"
     return hint
 
 
