@@ -45,6 +45,7 @@ def start_tensorflow() -> str:
         gpus = tensorflow.config.list_physical_devices("GPU")
     for gpu in gpus:
         tensorflow.config.experimental.set_memory_growth(gpu, True)
+    tensorflow.get_logger().setLevel("ERROR")  # no advice on retracing amid a reader's results
     keras.utils.set_random_seed(SEED)
     return f"{len(gpus)} GPU" if gpus else "CPU"
 

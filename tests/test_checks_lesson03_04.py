@@ -33,6 +33,11 @@ def step(*, outside=False, training=True, sign=1, reduce=tf.reduce_mean, apply=T
     return mended_step
 
 
+def end_of_small():
+    pooled = layers.GlobalAveragePooling2D()
+    return layers.Conv2D(8, 3), pooled, layers.Dropout(0.2), layers.Dense(7, activation="softmax")
+
+
 def stays(values, share, rng):
     return rng.random(values.shape) >= share
 
@@ -73,7 +78,7 @@ def pooled(reduce, axis=(2, 4)):
 @pytest.mark.parametrize(
     ("number", "answers", "word"),
     [
-        ("03.1", (step(outside=True),), "ValueError"),
+        ("03.1", (step(outside=True),), "inside the tape"),
         ("03.1", (step(sign=-1),), "wrong way"),
         ("03.1", (step(training=False),), "training=True"),
         ("03.1", (step(reduce=tf.reduce_sum),), "mean"),
@@ -83,10 +88,13 @@ def pooled(reduce, axis=(2, 4)):
         ("03.3", (never_stops,), "never stops"),
         ("03.3", (takes_ties,), "compare with <"),
         ("03.3", (forgets_the_lowest,), "remember the lowest"),
+        ("03.3", (lambda losses, patience: 3,), "two numbers"),
+        ("03.3", (lambda losses, patience: None,), "return"),
         ("03.4", (lambda labels, classes, smoothing: np.eye(classes)[labels],), "hard"),
         ("03.4", (lambda labels, classes, smoothing: (1 - smoothing) * np.eye(classes)[labels],), "add up to 1"),
         ("03.5", (lambda: network(layers.Flatten(), layers.Dense(64), layers.Dense(7)),), "weights"),
         ("03.5", (lambda: network(layers.Flatten(), layers.Dense(7, activation="softmax")),), "convolution"),
+        ("03.5", (lambda: network(*end_of_small()),), "scaled"),
         ("03.6", ("augmentation", EFFECTS), "list"),
         ("03.6", (["augmentation", "dropout"], EFFECTS), "no proof"),
         ("03.6", ([], EFFECTS), "missing"),
@@ -106,6 +114,13 @@ def pooled(reduce, axis=(2, 4)):
 def test_a_typical_mistake_gets_its_hint(number, answers, word):
     verdict = judge(number, *answers)
     assert verdict.outcome == "not yet" and word in verdict.hint, verdict
+
+
+@pytest.mark.parametrize(
+    "scaling", [lambda: layers.Rescaling(1 / 255), layers.BatchNormalization, lambda: layers.Lambda(lambda x: x / 255)]
+)
+def test_pixels_may_be_scaled_in_any_way(scaling):
+    assert judge("03.5", lambda: network(scaling(), *end_of_small())).outcome == RIGHT
 
 
 def small_backbone():

@@ -1,6 +1,10 @@
 """Photograph a training run in the real TensorBoard: ``results/model/tensorboard.png``.
 
     python tools/tensorboard_image.py [--logs runs/resnet/tensorboard]
+    python tools/tensorboard_image.py --logs runs/notebook_03/tensorboard --card
+
+``--card`` takes the accuracy alone, without the menus around it, for lesson 3:
+``notebooks/images/03_tensorboard.png``.
 
 Needs the logs of a run of ``fernb train``, and Chromium with Playwright (the extra ``test``).
 """
@@ -20,11 +24,14 @@ sys.path.insert(0, str(config.ROOT / "tests"))
 from jupyter_browser import CHROMIUM
 
 CURVES = "text=/epoch_accuracy/"
+CARD = {"x": 290, "y": 200, "width": 430, "height": 490}
 
 
 @click.command(help=__doc__)
 @click.option("--logs", type=click.Path(path_type=Path), default=config.RUNS / "resnet" / "tensorboard")
-def main(logs: Path) -> None:
+@click.option("--card", is_flag=True)
+def main(logs: Path, card: bool) -> None:
+    picture = config.ROOT / "notebooks" / "images" / "03_tensorboard.png" if card else config.MODEL / "tensorboard.png"
     if not any(logs.rglob("*tfevents*")):
         sys.exit(f"there are no TensorBoard logs in {logs}; train a network first.")
     with socket.socket() as free:
@@ -44,8 +51,8 @@ def main(logs: Path) -> None:
                     page.wait_for_timeout(1000)
             page.wait_for_selector(CURVES, timeout=60_000)
             page.wait_for_timeout(5000)  # the curves are drawn after their cards
-            with atomic_write(config.MODEL / "tensorboard.png") as temporary:
-                page.screenshot(path=temporary)
+            with atomic_write(picture) as temporary:
+                page.screenshot(path=temporary, clip=CARD if card else None)
             browser.close()
     finally:
         server.terminate()
