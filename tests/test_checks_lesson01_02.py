@@ -17,6 +17,20 @@ def filter_with(image, middle, around):
     return cv2.filter2D(image.astype(float), -1, kernel)
 
 
+def by_row(scores):
+    return np.exp(scores - scores.max(axis=1, keepdims=True))
+
+
+def one_maximum(scores):
+    powers = np.exp(scores - scores.max())
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def without_softmax(weights, bias, x, labels, penalty):
+    error = x @ weights + bias - np.eye(len(bias))[labels]
+    return x.T @ error / len(x) + penalty * weights, error.mean(axis=0)
+
+
 SHARPEN = np.full((3, 3), -1 / 9)
 SHARPEN[1, 1] += 2
 FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
@@ -56,6 +70,9 @@ FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
         ("02.1", (lambda scores: np.exp(scores) / np.exp(scores).sum(0),), "axis 1"),
         ("02.1", (lambda scores: np.exp(scores) / np.exp(scores).sum(1),), "your cell"),
         ("02.1", (lambda scores: np.exp(scores) / np.exp(scores).sum(1, keepdims=True),), "largest score"),
+        ("02.1", (one_maximum,), "each row"),
+        ("02.1", (lambda scores: (powers := by_row(scores)) / powers.sum(),), "each *row*"),
+        ("02.1", (lambda scores: (powers := by_row(scores)) / powers.sum(0),), "axis 1"),
         ("02.2", (lambda probs, labels: -np.log(probs[np.arange(len(labels)), labels]).sum(),), "mean"),
         ("02.2", (lambda probs, labels: -np.log(probs.max(1)).mean(),), "true"),
         ("02.2", (lambda probs, labels: -np.log(probs[:, labels]).mean(),), "pairs"),
@@ -64,6 +81,9 @@ FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
         ("02.3", (lambda *problem: lesson02.gradient(*problem[:4], 0),), "penalty"),
         ("02.3", (lambda *problem: [-part for part in lesson02.gradient(*problem)],), "uphill"),
         ("02.3", (lambda *problem: (lesson02.gradient(*problem)[0], 8 * lesson02.gradient(*problem)[1]),), "bias"),
+        ("02.3", (lambda w, b, *rest: lesson02.gradient(w, 0 * b, *rest),), "bias is missing"),
+        ("02.3", (lambda *problem: lesson02.gradient(*problem[:4], problem[4] / 8),), "not the penalty"),
+        ("02.3", (without_softmax,), "softmax is missing"),
         ("02.4", (lambda *args: lesson02.step(*args[:4], -args[4], args[5]),), "uphill"),
         ("02.4", (lambda *args: lesson02.step(*args[:4], 1, args[5]),), "learning rate"),
         ("02.4", (lambda *args: (lesson02.step(*args)[0], args[1]),), "bias: these are still the old"),
@@ -71,6 +91,7 @@ FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
         ("02.5", (lambda confusion: confusion.diagonal() / confusion.sum(0),), "never answered"),
         ("02.6", (lambda image: image[::2, ::2],), "top left"),
         ("02.6", (lambda image: image.reshape(3, 2, 4, 2).mean((1, 3)),), "maximum"),
+        ("02.6", (lambda image: image.reshape(2, 3, 2, 4).max((0, 2)),), "height // 2"),
         ("02.6", (lambda image: None,), "return"),
     ],
 )

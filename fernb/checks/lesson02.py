@@ -41,11 +41,15 @@ def step(
 def softmax_of(answer: Callable) -> str | None:
     """Each row's exponentials over their sum, for large scores as well."""
     scores = np.array([[2.0, 1.0, -1.0], [0.0, 0.0, 0.0], [-1.0, 0.5, 3.0], [0.3, 0.2, 0.1]])
-    powers = np.exp(scores)
+    powers, shifted = np.exp(scores), np.exp(scores - scores.max(axis=1, keepdims=True))
+    far = np.array([[0.0, 1.0, 2.0], [1000.0, 1001.0, 1002.0]])
     mistakes = [
         (powers, "these are the exponentials; divide each row by its sum"),
+        (shifted, "these are the exponentials; divide each row by its sum"),
         (powers / powers.sum(), "you divided by the sum over all samples; each *row* must add up to 1"),
+        (shifted / shifted.sum(), "you divided by the sum over all samples; each *row* must add up to 1"),
         (powers / powers.sum(axis=0), "axis 0 sums over the samples; the classes are axis 1"),
+        (shifted / shifted.sum(axis=0), "axis 0 sums over the samples; the classes are axis 1"),
         (scores / scores.sum(axis=1, keepdims=True).clip(1e-9), "take the exponential of the scores first"),
         (np.log(softmax(scores)), "these are logarithms of the probabilities"),
         (softmax(-scores), "the sign is wrong: the largest score must get the largest probability"),
@@ -53,10 +57,12 @@ def softmax_of(answer: Callable) -> str | None:
     with np.errstate(all="ignore"):
         if hint := difference(answer(scores.copy()), softmax(scores), mistakes):
             return hint
-        large = np.asarray(answer(scores + 1000.0))
+        large, unequal = np.asarray(answer(scores + 1000.0)), np.asarray(answer(far.copy()))
     if not np.isfinite(large).all():
         return "scores above 709 make `np.exp` infinite: subtract each row's largest score first"
-    return difference(large, softmax(scores))
+    if not np.isfinite(unequal).all():
+        return "you subtracted one maximum from all rows, and a row far below it became 0 / 0: take that of each row"
+    return difference(large, softmax(scores)) or difference(unequal, softmax(far))
 
 
 @exercise("02.2")
@@ -105,7 +111,7 @@ def gradient_of(answer: Callable) -> str | None:
     if hint := _pair(got, "the slopes of the weights and those of the bias"):
         return hint
     right, right_bias = gradient(*problem)
-    probs = softmax(x @ weights + bias)
+    probs, truth = softmax(x @ weights + bias), np.eye(3)[labels]
     data = right - penalty * weights
     mistakes = [
         (data, "the penalty's slope, penalty · weights, is missing"),
@@ -118,6 +124,9 @@ def gradient_of(answer: Callable) -> str | None:
         (data + penalty / 2 * weights, "the slope of penalty / 2 · w² is penalty · w"),
         (data + penalty, "the penalty's slope is penalty · weights"),
         (x.T @ probs / 8 + penalty * weights, "the error is probability *minus truth*"),
+        (x.T @ (softmax(x @ weights) - truth) / 8 + penalty * weights, "the bias is missing in the scores"),
+        (x.T @ (x @ weights + bias - truth) / 8 + penalty * weights, "softmax is missing: this is scores minus truth"),
+        (data + penalty * weights / 8, "divide only the sum over the samples by their number, not the penalty's slope"),
         (right.T, "the result has the axes swapped: `x.T @ error` is (pixels, classes)"),
     ]
     if hint := difference(got[0], right, mistakes):
@@ -125,7 +134,7 @@ def gradient_of(answer: Callable) -> str | None:
     bias_mistakes = [
         (right_bias * 8, "take the mean over the samples, not the sum"),
         (right_bias + penalty * bias, "the bias has no penalty"),
-        ((probs - np.eye(3)[labels]).mean(), "one slope for each class: the mean along axis 0"),
+        ((probs - truth).mean(), "one slope for each class: the mean along axis 0"),
     ]
     hint = difference(got[1], right_bias, bias_mistakes)
     return f"bias: {hint}" if hint else None
@@ -183,6 +192,7 @@ def max_pool(answer: Callable) -> str | None:
         (blocks.min(axis=(1, 3)), "this is the smallest value of each block"),
         (image[::2, ::2], "this keeps the top left pixel of each block, whatever its value"),
         (image.max(), "this is the largest value of the whole image: that is *global* max pooling"),
+        (image.reshape(2, 3, 2, 4).max(axis=(0, 2)), "the blocks are mixed up: `(height // 2, 2, width // 2, 2)`"),
         (blocks.max(axis=(0, 2)), "the axes are mixed up: after the reshape, axes 1 and 3 lie inside a block"),
     ]
     return difference(answer(image.copy()), blocks.max(axis=(1, 3)), mistakes)
