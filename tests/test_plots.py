@@ -135,6 +135,14 @@ def test_image_is_shown_as_it_is():
     assert shown.get_clim() == (0, 255)  # a dark image stays dark
 
 
+@pytest.mark.parametrize(
+    ("values", "limits", "shown"),
+    [([[0, 5]], None, (0, 5)), ([[-4, 2]], None, (-4, 4)), ([[0, 5]], (-9, 9), (-9, 9)), ([[0, 0]], None, (0, 1))],
+)
+def test_numbers_are_shaded_between_the_limits(values, limits, shown):
+    assert plots.numbers(np.array(values), limits=limits).images[0].get_clim() == shown
+
+
 def test_row_names_each_picture():
     figure = plots.row({"before": FACES[0], "after": RGB})
     assert [ax.get_title() for ax in figure.axes] == ["before", "after"]

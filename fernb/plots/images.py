@@ -93,17 +93,23 @@ def histogram(grey: np.ndarray, ax: "Axes | None" = None) -> "Axes":
 
 
 def numbers(
-    values: np.ndarray, title: str = "", *, frame: tuple[int, int, int, int] | None = None, ax: "Axes | None" = None
+    values: np.ndarray,
+    title: str = "",
+    *,
+    limits: tuple[float, float] | None = None,
+    frame: tuple[int, int, int, int] | None = None,
+    ax: "Axes | None" = None,
 ) -> "Axes":
     """Show a small table of numbers ``(h, w)`` as an image, with each number written into its square.
 
-    0 is black where no number is negative, else middle grey. ``frame`` (row, column, height, width)
+    ``limits`` are the numbers shown black and white; without them the largest number is white, and 0 is
+    black where no number is negative, else middle grey. ``frame`` (row, column, height, width)
     puts a frame around some of the squares. Row and column numbers stand beside the table.
     """
     height, width = values.shape
     ax = new_axes(ax, (0.5 * width + 0.4, 0.5 * height + 0.6))
     most = float(np.abs(values.astype(float)).max()) or 1.0
-    least = -most if values.min() < 0 else 0.0
+    least, most = limits or (-most if values.min() < 0 else 0.0, most)
     ax.imshow(values, cmap="gray", vmin=least, vmax=most)
     for (row, column), value in np.ndenumerate(values):
         colour = "white" if value < (least + most) / 2 else "black"

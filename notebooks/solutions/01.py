@@ -8,7 +8,7 @@ def negative(image):
 # %% 01.2
 # exercise 01.2
 def sharpen(image):
-    """Return a float image, sharpened by one 3×3 kernel."""
+    """Return a float image, sharpened by one 3×3 kernel, not clipped."""
     kernel = np.full((3, 3), -1 / 9)  # minus the mean …
     kernel[1, 1] += 2  # … plus twice the pixel itself; the sum is 1, so the brightness stays
     return cv2.filter2D(image.astype(float), -1, kernel)
