@@ -56,6 +56,11 @@ def at_random(images, eps, rng):
     return np.clip(images + rng.uniform(-eps, eps, images.shape), 0, 255)
 
 
+def every_start(fooled, new):
+    """`&` that began with True: `fooled` is all False in the first round only."""
+    return fooled & new if fooled.any() else new
+
+
 def starting(begin, join=np.logical_or, rounds=None):
     """An answer to 06.1 that begins as told."""
 
@@ -94,12 +99,16 @@ def all_faces_count(predict, before, after, true, goal):
         ("06.1", (starting(lambda images, eps, rng: images + rng.normal(0, 9, images.shape)),), "levels from"),
         ("06.1", (starting(lambda images, eps, rng: np.clip(images + rng.uniform(-eps, eps), 0, 255)),), "each pixel"),
         ("06.1", (starting(at_random, join=lambda fooled, new: new),), "only the last start"),
+        ("06.1", (starting(at_random, join=every_start),), "`&` asks that *every* start"),
+        ("06.1", (starting(at_random, join=np.logical_and),), "False for each face"),
+        ("06.1", (starting(lambda x, eps, rng: np.clip(x + eps * rng.choice((-1, 1), x.shape), 0, 255)),), "corners"),
         ("06.1", (starting(at_random, rounds=1),), "called 1 times"),
         ("06.2", (own_gradient,), "call `gradient`, the argument"),
         ("06.2", (lambda x, labels, eps, gradient: x - eps * np.sign(gradient(x, labels)),), "helps the network"),
         ("06.3", (lambda predict, before, after, true, goal: 0.5,), "three numbers"),
         ("06.3", (all_faces_count,), "must not count"),
-        ("06.3", (lambda predict, before, after, true, goal: (0.5, *wilson(4, 10)),), "of the 8 faces"),
+        ("06.3", (lambda predict, before, after, true, goal: (0.5, *wilson(4, 10)),), "number of faces that count"),
+        ("06.3", (lambda predict, before, after, true, goal: (0.5, *wilson(3, 7)),), "give `wilson` the hits"),
         ("06.4", (halving,), "3, 15 and 16 work"),
         ("06.4", (from_zero,), "tried 0 to"),
         ("06.4", (too_short,), "16 levels"),

@@ -12,7 +12,7 @@ import pytest
 import result_images
 import solutions
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from PIL import Image
+from PIL import Image, ImageChops
 
 from fernb import config
 
@@ -90,6 +90,14 @@ def test_a_jpeg_becomes_a_result_image_too():
     notebook.cells[1].update(outputs=[jpeg], metadata={"tags": ["result-image"]})
     with Image.open(io.BytesIO(result_images.result_image(notebook))) as png:
         assert (png.format, png.size) == ("PNG", (8, 6))
+
+
+def test_the_opening_picture_of_lesson_6_is_that_of_its_committed_run():
+    path = config.ROOT / "notebooks" / "06_hack_the_cnn.ipynb"  # its titles say the network's answers
+    drawn = result_images.result_image(nbformat.read(path, as_version=4))
+    with Image.open(io.BytesIO(drawn)) as run, Image.open(path.parent / "images" / "06_result.png") as opening:
+        assert opening.size == run.size, "run `python tools/result_images.py`"
+        assert ImageChops.difference(opening.convert("RGB"), run.convert("RGB")).getbbox() is None
 
 
 def test_badges_replace_older_ones(tmp_path, monkeypatch):

@@ -43,7 +43,9 @@ from fernb.widgets.attack import HackExplorer
 hacker = Hacker()
 crop = fernb.recognise(fernb.read_image({str(COLLINS)!r}), hacker.recogniser, detector="haar")[0].crop
 attack = HackExplorer(crop[None], hacker, names=["photograph"])
-attack.eps.value = 4
+for attack.eps.value in range(1, attack.eps.max + 1):
+    if hacker.recogniser.labels[attack.probs.argmax()] == attack.target.value:
+        break  # the smallest change that succeeds
 display(attack)""",
     "07_style": f"""
 import fernb

@@ -8,8 +8,8 @@ from fernb.evaluation import wilson
 
 @exercise("06.1")
 def fooled_by_any(function) -> str | None:
-    images = np.array([[[2, 100]], [[254, 50]], [[90, 91]], [[92, 93]]], np.float32)
-    table = np.array([[1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 0, 1]], bool)  # whom each start fools
+    images = np.array([[[2, 100]], [[254, 50]], [[90, 91]], [[92, 93]], [[94, 95]], [[96, 97]]], np.float32)
+    table = np.array([[1, 0, 0, 1, 0, 1], [0, 1, 0, 1, 0, 0], [0, 0, 0, 1, 0, 1]], bool)  # whom each start fools
     starts: list[np.ndarray] = []
 
     def attack(start):
@@ -23,7 +23,8 @@ def fooled_by_any(function) -> str | None:
         return hint
     mistakes = [
         (table[-1], "only the last start counted; join each round's answers with `|`"),
-        (table.all(0), "a face counts as fooled if *any* start succeeds, not only if all do"),
+        (table.all(0), "`&` asks that *every* start succeeds; join with `|`: *any* is enough"),
+        (np.zeros(6, bool), "your answer is False for each face; join each round's answers with `|`"),
         (table.mean(0), "answer for each face yes or no: did any start succeed?"),
         (table.any(), "return an answer for each face, not one for all of them"),
     ]
@@ -32,7 +33,7 @@ def fooled_by_any(function) -> str | None:
 
 def _start_problem(moved: np.ndarray, starts: np.ndarray, eps: float) -> str | None:
     """Say what is wrong with random starts (k, n, 1, 2), which lie ``moved`` from their images."""
-    inner = moved.reshape(len(moved), -1)[:, [1, 3, 4, 5, 6, 7]]  # the pixels that 0..255 does not limit
+    inner = moved.reshape(len(moved), -1)[:, [1, *range(3, 12)]]  # the pixels that 0..255 does not limit
     if not moved.any():
         return "you started from the image itself; add a random change"
     if np.abs(moved).max() > eps + 1e-4:
@@ -41,10 +42,10 @@ def _start_problem(moved: np.ndarray, starts: np.ndarray, eps: float) -> str | N
         return "clip the starts to 0..255: they must stay images"
     if np.isclose(moved[0], moved[1]).all():
         return "draw each start anew, within the loop"
+    if np.isclose(np.abs(inner), eps).all():
+        return "these starts are corners of the ε-ball; draw uniformly between -eps and eps, not only its two ends"
     if np.isclose(np.ptp(inner, axis=1), 0).any():
         return "draw a number for each pixel: give `rng.uniform` the shape of the images"
-    if np.isclose(np.abs(inner), eps).all():
-        return "these starts are corners of the ε-ball; draw uniformly between -eps and eps"
     return "changes must go both ways: from -eps to eps" if (inner >= 0).all() else None
 
 
@@ -94,9 +95,9 @@ def transfer_rate(function) -> str | None:
     ]
     if hint := difference(got[0], 4 / 8, mistakes):
         return hint
-    of_all = (wilson(4, 10), "it is that of the 8 faces that count, not of all 10")
-    hint = difference(got[1:], wilson(4, 8), [of_all])
-    return f"the rate is right; its interval: {hint}" if hint else None
+    if difference(got[1:], wilson(4, 8)):
+        return "the rate is right, its interval is not: give `wilson` the hits, and the number of faces that count"
+    return None
 
 
 @exercise("06.4")
