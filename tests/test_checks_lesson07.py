@@ -71,13 +71,16 @@ def mixed(original, painted, mask):
         ("07.3", (lambda image: sum(tf.reduce_mean(tf.abs(step)) for step in steps(image)),), "length of an arrow"),
         ("07.3", (absolute_steps,), "length of an arrow"),
         ("07.3", (lambda image: variation(image).numpy(),), "with TensorFlow"),
-        ("07.4", (0.04, 0.3125, AT_END), "content_factor is the other way round"),
-        ("07.4", (25, 3.2, AT_END), "style_share is the other way round"),
-        ("07.4", (30, 0.3125, AT_END), "totals"),
-        ("07.4", (50, 0.3125, AT_END), "content_factor begins at strength 0.1"),
-        ("07.4", (25, 0.25, AT_END), "style_share begins at strength 0.1"),
-        ("07.4", (7, 0.3125, AT_END), "not that"),
-        ("07.4", ("three", 0.3125, AT_END), "one number"),
+        ("07.4", (4.0, 4.3636, AT_END), "price_low is the other way round"),
+        ("07.4", (-0.25, 4.3636, AT_END), "price_low has the wrong sign"),
+        ("07.4", (4.3636, 0.25, AT_END), "the other step"),
+        ("07.4", (0.25, 0.2292, AT_END), "price_high is the other way round"),
+        ("07.4", (0.25, -4.3636, AT_END), "price_high has the wrong sign"),
+        ("07.4", (0.25, 2.4, AT_END), "only the rise"),
+        ("07.4", (0.25, 25, AT_END), "not of factors"),
+        ("07.4", (0.25, 26.364, AT_END), "totals"),
+        ("07.4", (7, 4.3636, AT_END), "not that"),
+        ("07.4", ("three", 4.3636, AT_END), "one number"),
         ("07.5", (outside, lambda original, painted, mask: mask * painted + (1 - mask) * original), "third axis"),
         ("07.5", (outside, lambda *images: mixed(images[1], images[0], images[2]).astype(np.uint8)), "wrong way round"),
         ("07.5", (outside, mixed), "should be uint8"),
@@ -95,7 +98,7 @@ def test_a_mistake_gets_its_hint(number, answers, word):
 
 
 def test_a_hint_does_not_give_a_number_away():
-    assert "25" not in judge("07.4", 7, 0.3125, AT_END).hint
+    assert "0.25" not in judge("07.4", 7, 4.3636, AT_END).hint
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,7 @@ def test_a_hint_does_not_give_a_number_away():
         ("07.1", (lambda maps: tf.einsum("nhwa,nhwb->ab", maps, maps) / PLACES,)),
         ("07.2", (lambda gram, wanted: relative((gram - wanted) ** 2, wanted),)),
         ("07.3", (variation,)),
-        ("07.4", (25.0, 0.3125, AT_END)),
+        ("07.4", (0.25, 4.3636, AT_END)),
         ("07.5", (outside, lambda *images: np.rint(mixed(*images)).astype(np.uint8))),
         ("07.5", (outside, lambda *images: mixed(*images).astype(np.uint8))),
         ("07.6", ([0.4, 0.2], "last")),

@@ -32,7 +32,7 @@ def _png(data: bytes) -> bytes:
     if not data.startswith(b"\xff\xd8"):
         return data
     png = io.BytesIO()
-    Image.open(io.BytesIO(data)).quantize(256).save(png, "png", optimize=True)
+    Image.open(io.BytesIO(data)).quantize(256, kmeans=2).save(png, "png", optimize=True)
     return png.getvalue()
 
 

@@ -99,34 +99,40 @@ def _follows(function, array: np.ndarray, *more: np.ndarray) -> str | None:
 
 
 @exercise("07.4")
-def price_of_strength(content_factor, style_share, at_end) -> str | None:
-    weakest, weak, strong = at_end[0.1], at_end[1], at_end[10]
-    factor, share = strong[1] / weak[1], strong[2] / weak[2]
-    factor_mistakes = [
-        (1 / factor, "content_factor is the other way round: divide the loss at strength 10 by the one at 1"),
-        (strong[1] / weakest[1], "content_factor begins at strength 0.1; begin at 1"),
-        (strong[0] / weak[0], "that compares the totals; the content loss is at index 1"),
-        (strong[1] - weak[1], "content_factor is a ratio, not a difference"),
-        (share, "that compares the style losses; the content loss is at index 1"),
-    ]
-    share_mistakes = [
-        (1 / share, "style_share is the other way round: divide the loss at strength 10 by the one at 1"),
-        (strong[2] / weakest[2], "style_share begins at strength 0.1; begin at 1"),
-        (factor, "that compares the content losses; the style loss is at index 2"),
-        (strong[3] / weak[3], "that compares the total variations; the style loss is at index 2"),
-    ]
-    return _ratio("content_factor", content_factor, factor, factor_mistakes) or _ratio(
-        "style_share", style_share, share, share_mistakes
+def price_of_strength(price_low, price_high, at_end) -> str | None:
+    low, high = _rise_and_fall(at_end[0.1], at_end[1]), _rise_and_fall(at_end[1], at_end[10])
+    return _price("price_low", price_low, low, high, "0.1 to 1") or _price(
+        "price_high", price_high, high, low, "1 to 10"
     )
 
 
-def _ratio(name: str, got: object, truth: float, mistakes: list[tuple[float, str]]) -> str | None:
+def _rise_and_fall(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
+    """Return what the answers to 07.4 are made of: total, content, style, total variation before and after a step."""
+    rise, fall = after[1] - before[1], before[2] - after[2]
+    factors = after[1] / max(before[1], 1e-9), after[2] / before[2]
+    total = after[0] - before[0]
+    return {"price": rise / fall, "rise": rise, "fall": fall, "factors": factors, "total": total / fall}
+
+
+def _price(name: str, got: object, step: dict, other: dict, strengths: str) -> str | None:
     """Compare with the truth within 2 %, without giving the number away."""
     if isinstance(got, str) or np.asarray(got).ndim:
         return f"{name} should be one number"
-    hint = difference(got, truth, mistakes, rtol=0.02)
+    mistakes = [
+        (-step["price"], f"{name} has the wrong sign: the fall of the style loss is the earlier minus the later"),
+        (1 / step["price"], f"{name} is the other way round: divide the rise of content by the fall of style"),
+        (-1 / step["price"], f"{name} is the other way round: divide the rise of content by the fall of style"),
+        (other["price"], f"{name} is about the step from strength {strengths}; yours is the price of the other step"),
+        (step["rise"], f"{name} is only the rise of the content loss; divide it by the fall of the style loss"),
+        (step["total"], f"{name} takes the rise of the totals; the content loss is at index 1"),
+        *(
+            (factor, f"{name} is made of differences, not of factors: the objective is a sum")
+            for factor in step["factors"]
+        ),
+    ]
+    hint = difference(got, step["price"], mistakes, rtol=0.02)
     if hint and hint.startswith("the value"):
-        return f"{name} is not that; divide one number of at_end[10] by the same of at_end[1]"
+        return f"{name} is not that; from strength {strengths}, divide the rise at index 1 by the fall at index 2"
     return hint
 
 

@@ -25,8 +25,8 @@ def total_variation(image):
 
 # %% 07.4
 # exercise 07.4
-content_factor = at_end[10][1] / at_end[1][1]
-style_share = at_end[10][2] / at_end[1][2]
+price_low = (at_end[1][1] - at_end[0.1][1]) / (at_end[0.1][2] - at_end[1][2])
+price_high = (at_end[10][1] - at_end[1][1]) / (at_end[1][2] - at_end[10][2])
 
 
 # %% 07.5
