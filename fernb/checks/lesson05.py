@@ -4,6 +4,8 @@ import numpy as np
 
 from fernb.checks import difference, exercise
 
+AFTER_A_PAUSE = ([0, 10, 10.2, 10.4], 0.5, [0, 1, 3])  # a clock that never waited would take them all
+
 
 @exercise("05.1")
 def taken(function) -> str | None:
@@ -12,6 +14,7 @@ def taken(function) -> str | None:
         ([0, 1, 2, 3], 0.5, [0, 1, 2, 3]),
         ([0, 1, 2, 3, 7, 8], 1.75, [0, 1, 3, 4, 5]),
         ([2, 2.5, 3, 9], 1, [0, 2, 3]),
+        AFTER_A_PAUSE,
     )
     for stamps, turn, expected in cases:
         got = function(list(stamps), turn)
@@ -21,6 +24,8 @@ def taken(function) -> str | None:
         if got != expected:
             asked = f"with frames at {stamps} s and a turn of {turn} s"
             if got == list(range(len(stamps))):
+                if stamps == AFTER_A_PAUSE[0]:
+                    return f"{asked}, yours takes every one; the clock must wait for a frame, up to the frame's stamp"
                 return f"{asked}, yours takes every frame; the loop must drop those that are not the newest"
             if got[1:] and min(np.diff(got)) == 0:
                 return f"{asked}, yours takes a frame twice; where no new one has come, it must wait"
