@@ -5,12 +5,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from scipy import stats
 
 from fernb import config
 from fernb.checks import RIGHT, judge
 
-EFFECTS = {"augmentation": (7.0, 2.0, 12.0), "dropout": (2.0, -1.0, 5.0)}
 MEANS = {"from scratch": [0.2, 0.8], "pre-trained": [0.4, 0.7], "pixels": [0.1, 0.3]}
+
+
+def interval(differences):
+    """Lesson 3's interval: the mean of a few differences, and both ends of its 95 % interval."""
+    mean, error = differences.mean(), differences.std(ddof=1) / np.sqrt(len(differences))
+    t = stats.t.ppf(0.975, len(differences) - 1)
+    return mean, mean - t * error, mean + t * error
 
 
 def network(*parts):
@@ -95,9 +102,11 @@ def pooled(reduce, axis=(2, 4)):
         ("03.5", (lambda: network(layers.Flatten(), layers.Dense(64), layers.Dense(7)),), "weights"),
         ("03.5", (lambda: network(layers.Flatten(), layers.Dense(7, activation="softmax")),), "convolution"),
         ("03.5", (lambda: network(*end_of_small()),), "scaled"),
-        ("03.6", ("augmentation", EFFECTS), "list"),
-        ("03.6", (["augmentation", "dropout"], EFFECTS), "no proof"),
-        ("03.6", ([], EFFECTS), "missing"),
+        ("03.6", (lambda a, b: interval(a - b),), "True or False"),
+        ("03.6", (lambda a, b: interval(a)[1] > interval(b)[2],), "seed by seed"),
+        ("03.6", (lambda a, b: a.mean() > b.mean(),), "holds zero"),
+        ("03.6", (lambda a, b: interval(a - b)[1] > 0 or interval(a)[1] > 0 > interval(b)[1],), "does not show"),
+        ("03.6", (lambda a, b: interval(a - b)[1] > 0 or interval(a - b)[2] < 0,), "better one"),
         ("04.1", (lambda faces: np.stack([faces] * 3, 1),), "last axis"),
         ("04.1", (lambda faces: np.stack([faces] * 3, -1),), "float32"),
         ("04.2", (lambda images: images / 255,), "0..1"),
@@ -156,6 +165,7 @@ def test_layers_that_learn():
         ("03.3", "early_stopping", ()),
         ("03.4", "smooth", ()),
         ("03.5", "small_network", ()),
+        ("03.6", "better", ()),
         ("04.1", "three_channels", ()),
         ("04.2", "for_mobilenet", ()),
         ("04.3", "pool", ()),
@@ -169,7 +179,7 @@ def test_the_solution_is_right(number, name, more):
         "tf": tf,
         "keras": keras,
         "layers": layers,
-        "effects": EFFECTS,
+        "interval": interval,
         "means": MEANS,
         "WAYS": tuple(MEANS),
     }

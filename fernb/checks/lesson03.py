@@ -138,15 +138,37 @@ def a_network_for_a_small_machine(small_network):
 
 
 @exercise("03.6")
-def read_an_interval(that_help, effects):
-    if isinstance(that_help, str):
-        return "give a list of names, with square brackets"
-    unknown = set(that_help) - set(effects)
-    if unknown:
-        return f"there is no row {sorted(map(str, unknown))[0]!r}; the rows are {', '.join(effects)}"
-    for name, (mean, low, _) in effects.items():
-        if name in that_help and low <= 0:
-            return f"the interval of {name!r} begins at {low:+.1f}, so it holds zero or less: that is no proof"
-        if name not in that_help and low > 0:
-            return f"{name!r} is missing: it gains {mean:+.1f}, and its whole interval is above zero"
+def is_one_remedy_better(better):
+    cases = (  # gains of a and of b, seed by seed; what is right; what to say where the answer is not
+        (
+            [2.0, 10.0, 17.5],
+            [1.0, 9.0, 16.0],
+            True,
+            "here `a` gains 1 to 1.5 points more with every seed; compare seed by seed",
+        ),
+        (
+            [9.0, 2.0, 7.0],
+            [3.0, 4.0, 1.0],
+            False,
+            "the mean of `a` is higher, but the interval of the difference holds zero",
+        ),
+        (
+            [1.5, 2.0, 2.5],
+            [0.0, 6.0, -1.0],
+            False,
+            "`a` alone is shown to help and `b` is not; that does not show that `a` is better",
+        ),
+        (
+            [1.0, 9.0, 16.0],
+            [2.0, 10.0, 17.5],
+            False,
+            "here `b` is the better one; the low end of the interval of a − b has to be above zero",
+        ),
+    )
+    for a, b, right, hint in cases:
+        got = better(np.array(a), np.array(b))
+        if not isinstance(got, bool | np.bool_):
+            return "return True or False, for instance with `return low > 0`"
+        if got != right:
+            return f"for a = {a} and b = {b} it says {got}: {hint}"
     return None
