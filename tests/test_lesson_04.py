@@ -12,7 +12,6 @@ import pytest
 from fernb import config, plots
 from fernb.data.faceset import FaceSet, make_splits
 from fernb.networks import backbones, storage
-from fernb.transfer import bottleneck
 
 CELLS = {
     cell["id"]: cell.source
@@ -35,7 +34,7 @@ def test_another_backbone_is_one_parameter_away(name, tmp_path, capsys):
 
     splits = make_splits(faces(20), faces(21), faces(22), "random")
     names = dict(keras=keras, layers=keras.layers, np=np, json=json, socket=socket, plots=plots, splits=splits)
-    names |= dict(config=config, backbones=backbones, bottleneck=bottleneck, storage=storage)
+    names |= dict(config=config, backbones=backbones, storage=storage)
     names |= dict(Path=Path, BACKBONE=name, WEIGHTS=str(path), SIDE=96, DOWNLOAD=False)
     names |= {f"x_{part}": f.images[..., None].astype("float32") for part, f in splits.parts().items()}
     before = socket.getdefaulttimeout()

@@ -1,6 +1,7 @@
 """Checks of lesson 4."""
 
 import numpy as np
+from scipy import stats
 
 from fernb.checks import difference, exercise
 
@@ -101,11 +102,26 @@ def _flags(model, first: str) -> str | None:
 
 
 @exercise("04.5")
-def read_the_curves(with_fewest, with_most, means):
-    for answer, place, words in ((with_fewest, 0, "the fewest"), (with_most, -1, "the most")):
-        if answer not in means:
-            return f"there is no way {answer!r}; there are {', '.join(means)}"
-        best = max(means, key=lambda way: means[way][place])
-        if answer != best:
-            return f"with {words} faces {answer!r} has {means[answer][place]:.1%} on average; another way has more"
+def read_the_curves(of_fewest, of_most, scores):
+    for answer, place, words in ((of_fewest, 0, "the fewest"), (of_most, -1, "the most")):
+        if answer not in (*scores, "nobody"):
+            return f"there is no way {answer!r}; there are {', '.join(scores)}, and 'nobody'"
+        leader = next((way for way in scores if not _not_led(way, scores, place)), "nobody")
+        if answer == leader:
+            continue
+        if answer == "nobody":
+            return f"with {words} faces one way leads each of the others by more than luck"
+        rivals = " and ".join(repr(rival) for rival in _not_led(answer, scores, place))
+        return f"with {words} faces the lead of {answer!r} over {rivals} is not larger than luck"
     return None
+
+
+def _not_led(way: str, scores: dict[str, np.ndarray], place: int) -> list[str]:
+    """Return the others that ``way`` does not lead by more than the 95 % interval over seeds (Student's t)."""
+    rivals = []
+    for rival in scores:
+        gap = np.asarray(scores[way][place]) - np.asarray(scores[rival][place])
+        reach = stats.t.ppf(0.975, len(gap) - 1) * gap.std(ddof=1) / np.sqrt(len(gap))
+        if rival != way and not gap.mean() > reach:
+            rivals.append(rival)
+    return rivals

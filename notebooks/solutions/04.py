@@ -33,4 +33,13 @@ def unfreeze(model, first):
 
 # %% 04.5
 # exercise 04.5
-with_fewest, with_most = (max(WAYS, key=lambda way: means[way][place]) for place in (0, -1))
+def leader(place):
+    """Return the way that leads each of the others by more than luck, or "nobody"."""
+    for way in WAYS:
+        leads = [lead(way, rival, place) for rival in WAYS if rival != way]
+        if all(gap > reach for gap, reach in leads):
+            return way
+    return "nobody"
+
+
+leader_of_fewest, leader_of_most = leader(0), leader(-1)
