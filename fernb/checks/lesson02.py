@@ -37,6 +37,17 @@ def step(
     return weights - rate * slopes, bias - rate * bias_slopes
 
 
+def precision_of(confusion: np.ndarray) -> np.ndarray:
+    """Return the precisions ``(classes,)`` of a confusion matrix; 0 for a class that is never answered."""
+    return confusion.diagonal() / confusion.sum(axis=0).clip(1)
+
+
+def max_pool(image: np.ndarray) -> np.ndarray:
+    """Return the largest value of each 2×2 block of an image whose height and width are even."""
+    height, width = image.shape
+    return image.reshape(height // 2, 2, width // 2, 2).max(axis=(1, 3))
+
+
 @exercise("02.1")
 def softmax_of(answer: Callable) -> str | None:
     """Each row's exponentials over their sum, for large scores as well."""
@@ -165,7 +176,7 @@ def step_of(answer: Callable) -> str | None:
 
 
 @exercise("02.5")
-def precision_of(answer: Callable) -> str | None:
+def precisions(answer: Callable) -> str | None:
     """The diagonal over the sums of the columns, and 0 for what is never answered."""
     confusion = np.array([[6, 0, 3, 0], [2, 4, 1, 0], [1, 0, 8, 0], [2, 1, 2, 0]])
     right, answered, true = confusion.diagonal(), confusion.sum(0), confusion.sum(1)
@@ -183,7 +194,7 @@ def precision_of(answer: Callable) -> str | None:
 
 
 @exercise("02.6")
-def max_pool(answer: Callable) -> str | None:
+def pooling(answer: Callable) -> str | None:
     """The largest value of each block of 2×2."""
     image = np.random.default_rng(4).permutation(48).reshape(6, 8) - 20.0
     blocks = image.reshape(3, 2, 4, 2)
