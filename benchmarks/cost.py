@@ -55,7 +55,7 @@ def main(out: Path) -> None:
     own = {}
     for path in sorted(config.MODEL.glob("*.keras")):
         sidecar = read_sidecar(path)
-        if "recipe" in sidecar and "backbone" not in sidecar["made"] and not sidecar["recipe"].get("ferplus"):
+        if "recipe" in sidecar and "backbone" not in sidecar["made"] and len(sidecar["labels"]) == 7:
             test = sidecar["metrics"]["test"]
             own[path.stem] = {"pflop": round(training_pflop(path), 3), "accuracy": test["accuracy"]}
             click.echo(f"{path.stem:16} {own[path.stem]['pflop']:6.2f} PFLOP  {test['accuracy']:.2%}")

@@ -91,7 +91,7 @@ def main(source: str, out: Path) -> None:
         name: network.predict(as_input(part.images), batch_size=256, verbose=0) for name, part in splits.parts().items()
     }
     targets = vote_targets(splits.train, splits.classes)
-    before = model.get_layer("emotion")(features["test"])
+    before = model.layers[-1](features["test"])
     rows = {"as it was trained": summary([evaluate(np.asarray(before), splits.test.labels, splits.classes)])}
     for way in WAYS:
         reports = []

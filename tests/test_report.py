@@ -36,7 +36,7 @@ def folder(splits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("networks")
     for name, labels in ((report.MAIN, EMOTIONS), ("ferplus", EMOTIONS_8), ("student", EMOTIONS)):
         keras.utils.set_random_seed(len(name))
-        recipe = {"about": "A tiny one.", "ferplus": "plurality" if labels == EMOTIONS_8 else None}
+        recipe = {"about": "A tiny one.", "ferplus": None}  # as of a second head
         made = {"command": "fernb train", "seed": 7, "epochs_run": 2, "hardware": "a test"}
         sidecar = {"labels": labels, "recipe": recipe, "made": made, "protocol": "none", "history": HISTORY}
         sidecar["temperature"] = 0.5

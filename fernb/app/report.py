@@ -18,7 +18,7 @@ from fernb.data.ferplus import ferplus_splits
 from fernb.errors import DataError
 from fernb.evaluation import annotator_agreement, evaluate, evaluate_network, majority_class_accuracy, robustness
 from fernb.files import atomic_write, write_json, write_text
-from fernb.labels import EMOTIONS
+from fernb.labels import EMOTIONS, EMOTIONS_8
 from fernb.networks.recogniser import Recogniser
 from fernb.networks.sidecar import INT8, read_sidecar
 
@@ -77,9 +77,9 @@ def _sidecars(folder: Path, *, transferred: bool = False) -> dict[str, dict]:
 
 def _judged(path: Path, sidecar: dict, splits: FaceSplits) -> dict:
     recogniser, others = Recogniser(path), {}
-    if sidecar["recipe"].get("ferplus"):
+    if sidecar["labels"] == [*EMOTIONS_8]:  # by a recipe for FER+, or a second head of one for FER2013
         others = _other_protocols(path, splits)
-        splits = ferplus_splits(splits, sidecar["recipe"]["ferplus"])
+        splits = ferplus_splits(splits, sidecar["recipe"].get("ferplus") or "plurality")
     answer = (
         {key: sidecar[key] for key in ("parameters", "made", "protocol")}
         | evaluate_network(recogniser, splits)
