@@ -47,11 +47,10 @@ def train(
 
     ``run`` receives ``history.csv``, TensorBoard logs and after each epoch ``state.npz``, from
     which ``resume`` goes on as if nothing had happened; ``stable.npz`` is the state before the
-    decay of a trapezoid: as ``state.npz`` of another run it can be trained on for longer.
-    ``bfloat16`` halves the time on processors that have such instructions (AVX512-BF16, AMX)
-    and costs time on others. ``progress`` takes one line per epoch. ``teachers`` are networks
-    whose answers for each batch are learnt too. ``start`` lends its weights where they fit, see
-    :func:`fernb.networks.architectures.start_from`. ``devices`` share the work; without them it is one's.
+    decay of a trapezoid: as ``state.npz`` of another run it can be trained on for longer. ``bfloat16``
+    halves the time on processors that have it (AVX512-BF16, AMX). ``progress`` takes a line per epoch.
+    ``teachers``' answers for each batch are learnt too; ``start`` lends its weights where they fit
+    (:func:`~fernb.networks.architectures.start_from`); ``devices`` share the work.
 
     Returns the network with the weights of its best epoch (with ``votes_head`` it has two
     answers, see :func:`~fernb.networks.architectures.one_head`), and the history: lists ``loss``,
@@ -61,15 +60,13 @@ def train(
     asked = json.loads(json.dumps({"recipe": asdict(recipe), "seed": seed, "data": splits.digest}, default=str))
     keras.utils.set_random_seed(seed)
     batches = _batches(splits, recipe, seed, teachers)
-    with devices.scope() if devices else nullcontext():
-        model = _compiled(recipe, len(splits.classes), bfloat16)
+    model = _compiled(recipe, len(splits.classes), bfloat16, devices)
     state = _begin(model, recipe, run, asked=asked, resume=resume, start=start)
     log = _tensorboard(model, run)
-    train_on_batch = devices.train_on_batch if devices else _train_on_batch
     while state.epoch < recipe.epochs and not out_of_patience(state.history, recipe.patience):
         if state.epoch == recipe.decay_start:
             save_state(state, run / "stable.npz")
-        figures = _one_epoch(model, batches, state, splits.val, train_on_batch)
+        figures = _one_epoch(model, batches, state, splits.val, devices)
         state.variables, state.run = read_variables(model), asked
         save_state(state, run / "state.npz")
         write_history(state.history, run / "history.csv")
@@ -111,7 +108,7 @@ def _check_same(before: dict, asked: dict) -> None:
 
 
 def _one_epoch(
-    model: keras.Model, batches: FaceBatches, state: State, val: FaceSet, train_on_batch: Callable[..., dict]
+    model: keras.Model, batches: FaceBatches, state: State, val: FaceSet, devices: Devices | None
 ) -> dict[str, float]:
     """Train and judge one epoch; ``state`` gets its average, best weights and history."""
     recipe, epoch = batches.recipe, state.epoch
@@ -121,6 +118,7 @@ def _one_epoch(
         model.make_predict_function(force=True)
     batches.start(epoch)
     totals = {"loss": 0.0, "accuracy": 0.0}
+    train_on_batch = devices.train_on_batch if devices else _train_on_batch
     single = not isinstance(model.output, dict)
     for index, (inputs, targets, weights) in enumerate(batches):
         _set_rate(model, state, recipe, epoch + index / len(batches))
@@ -197,7 +195,12 @@ def _batches(splits: FaceSplits, recipe: Recipe, seed: int, teachers: Sequence[T
     return FaceBatches(faces, wanted, recipe=recipe, seed=seed, present=present, teachers=teachers)
 
 
-def _compiled(recipe: Recipe, classes: int, bfloat16: bool) -> keras.Model:
+def _compiled(recipe: Recipe, classes: int, bfloat16: bool, devices: Devices | None = None) -> keras.Model:
+    with devices.scope() if devices else nullcontext():
+        return _compiled_here(recipe, classes, bfloat16)
+
+
+def _compiled_here(recipe: Recipe, classes: int, bfloat16: bool) -> keras.Model:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if bfloat16 else "float32")
     try:

@@ -10,6 +10,7 @@ from fernb.errors import FernbError
 from fernb.networks.architectures import HEAD, VOTES_HEAD
 from fernb.networks.recogniser import Recogniser
 from fernb.networks.storage import load_model
+from fernb.training.batches import Teacher
 from fernb.training.devices import Devices
 from fernb.training.loop import train
 from fernb.training.publish import publish
@@ -41,28 +42,10 @@ def train_and_publish(
     side-car, ``log`` takes a line an epoch. Raises :class:`~fernb.errors.FernbError` for what is
     missing or does not fit.
     """
-    # one thread each: they answer for the next batch while the student learns on the other cores
-    taught = [Recogniser(teacher, threads=1) for teacher in teachers]
-    begun = load_model(start) if start else None
     faces = ferplus_splits(splits, recipe.ferplus) if recipe.ferplus else splits
-    for teacher in taught:
-        if teacher.labels != faces.classes:
-            raise FernbError(
-                f"{teacher.path.name} cannot teach: it knows {', '.join(teacher.labels)}; "
-                f"the data has {', '.join(faces.classes)}."
-            )
-    model, history = train(
-        faces,
-        recipe,
-        run=run,
-        seed=seed,
-        resume=resume,
-        bfloat16=bfloat16,
-        progress=log,
-        teachers=[teacher.predict for teacher in taught],
-        start=begun,
-        devices=devices,
-    )
+    lent: dict = {"teachers": _answers(teachers, faces.classes), "start": load_model(start) if start else None}
+    settings: dict = {"seed": seed, "resume": resume, "bfloat16": bfloat16, "devices": devices}
+    model, history = train(faces, recipe, run=run, progress=log, **settings, **lent)
     heads = [(HEAD, faces, path)]
     if recipe.votes_head:
         votes_path = votes_path or path.with_name(f"{path.stem}_votes.keras")
@@ -71,3 +54,16 @@ def train_and_publish(
         publish(model, part, history=history, recipe=recipe, path=file, how=how, head=head, trained_on=splits.train)
         for head, part, file in heads
     ]
+
+
+def _answers(teachers: Sequence[Path], classes: Sequence[str]) -> list[Teacher]:
+    """Return what each of ``teachers`` answers with; they must know the same emotions as the student."""
+    # one thread each: they answer for the next batch while the student learns on the other cores
+    recognisers = [Recogniser(path, threads=1) for path in teachers]
+    for teacher in recognisers:
+        if teacher.labels != tuple(classes):
+            raise FernbError(
+                f"{teacher.path.name} cannot teach: it knows {', '.join(teacher.labels)}; "
+                f"the data has {', '.join(classes)}."
+            )
+    return [teacher.predict for teacher in recognisers]
