@@ -195,7 +195,7 @@ def _batches(splits: FaceSplits, recipe: Recipe, seed: int, teachers: Sequence[T
     return FaceBatches(faces, wanted, recipe=recipe, seed=seed, present=present, teachers=teachers)
 
 
-def _compiled(recipe: Recipe, classes: int, bfloat16: bool, devices: Devices | None = None) -> keras.Model:
+def _compiled(recipe: Recipe, classes: int, bfloat16: bool, devices: Devices | None) -> keras.Model:
     with devices.scope() if devices else nullcontext():
         return _compiled_here(recipe, classes, bfloat16)
 

@@ -43,13 +43,21 @@ def train_and_publish(
     missing or does not fit.
     """
     faces = ferplus_splits(splits, recipe.ferplus) if recipe.ferplus else splits
-    lent: dict = {"teachers": _answers(teachers, faces.classes), "start": load_model(start) if start else None}
-    settings: dict = {"seed": seed, "resume": resume, "bfloat16": bfloat16, "devices": devices}
-    model, history = train(faces, recipe, run=run, progress=log, **settings, **lent)
+    model, history = train(
+        faces,
+        recipe,
+        run=run,
+        seed=seed,
+        resume=resume,
+        bfloat16=bfloat16,
+        progress=log,
+        teachers=_answers(teachers, faces.classes),
+        start=load_model(start) if start else None,
+        devices=devices,
+    )
     heads = [(HEAD, faces, path)]
     if recipe.votes_head:
-        votes_path = votes_path or path.with_name(f"{path.stem}_votes.keras")
-        heads.append((VOTES_HEAD, ferplus_splits(splits), votes_path))
+        heads.append((VOTES_HEAD, ferplus_splits(splits), votes_path or path.with_name(f"{path.stem}_votes.keras")))
     return [
         publish(model, part, history=history, recipe=recipe, path=file, how=how, head=head, trained_on=splits.train)
         for head, part, file in heads
