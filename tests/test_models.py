@@ -1,8 +1,11 @@
 """Networks: the fused layer equals Keras's, files come back the same, broken ones are refused."""
 
+import io
 import json
 import subprocess
+import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -75,6 +78,21 @@ def test_keras_and_litert_agree(saved):
     for n in (0, 1, 3):  # the batch may change from call to call
         np.testing.assert_allclose(litert.predict(FACES[:n]), keras_answers[:n], atol=1e-3)
     np.testing.assert_allclose(litert.predict(np.tile(FACES, (60, 1, 1)))[-9:], keras_answers, atol=1e-3)
+
+
+def test_weights_are_stored_as_float16_where_they_fit_and_loaded_as_float32(tmp_path):
+    model = architectures.build_resnet(7, widths=(4, 8))
+    large = model.get_layer(architectures.HEAD)
+    large.set_weights([w + 1e5 for w in large.get_weights()])  # beyond float16
+    path = storage.save_model(model, tmp_path / "net.keras", sidecar={"labels": list(EMOTIONS)})
+    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
+        stored: list[np.dtype] = []
+        weights.visititems(lambda _, item: stored.append(item.dtype) if isinstance(item, h5py.Dataset) else None)
+    assert stored.count(np.dtype("float32")) == 2 and set(stored) == {np.dtype("float16"), np.dtype("float32")}
+    loaded = keras.models.load_model(path, compile=False)
+    assert {w.dtype for w in loaded.weights} == {"float32"}
+    for old, new in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_allclose(new, old, rtol=1e-3, atol=1e-6)
 
 
 def test_flipping_averages_a_face_and_its_mirror(saved):
