@@ -47,6 +47,17 @@ def until_now(times, rows, seconds):
     return np.array([rows[(times <= t) & (t - times < seconds)].mean(0) for t in times])
 
 
+def fewest(look_back, costs, latest):
+    """The calmest look-back time whose delay is at most `latest`; raw where there is none."""
+    return min(
+        (false, back) for back, (delay, false) in zip(look_back, costs, strict=True) if delay <= latest or not back
+    )[1]
+
+
+def longest(look_back, costs, extra):
+    return max(back for back, (delay, _) in zip(look_back, costs, strict=True) if delay <= costs[0][0] + extra)
+
+
 def halving(image, attack, fools, largest=16):
     low, high = 1, largest
     while low < high:
@@ -100,9 +111,16 @@ def all_faces_count(predict, before, after, true, goal):
         ("05.2", (until_now,), "exactly `seconds` ago"),
         ("05.2", (lambda times, rows, seconds: smooth(times, rows, seconds=seconds),), "exponential smoothing"),
         ("05.3", (lambda labels, hold: labels,), "hold=2"),
-        ("05.4", (0.3, (0, 0.2), [(0.0, 5.0), (0.1, 1.0)]), "one of (0, 0.2)"),
-        ("05.4", (0, (0, 0.2), [(0.0, 5.0), (0.1, 1.0)]), "fewer false changes"),
-        ("05.4", (0.2, (0, 0.2), [(0.1, 5.0), (0.3, 1.0)]), "0.30 s; 0.15 s after the raw answers is 0.25 s"),
+        ("05.4", (lambda look_back, costs, extra: None,), "`return` missing"),
+        ("05.4", (lambda look_back, costs, extra: 2,), "none of `look_back`"),
+        ("05.4", (lambda look_back, costs, extra: fewest(look_back, costs, extra),), "here 0.25 s"),
+        ("05.4", (lambda look_back, costs, extra: look_back[-1],), "0.5 s later than raw"),
+        ("05.4", (lambda look_back, costs, extra: longest(look_back, costs, extra),), "0.2, which has more false"),
+        (
+            "05.4",
+            (lambda look_back, costs, extra: fewest(look_back, costs, extra + costs[0][0] - 1e-6),),
+            "0.1, which has",
+        ),
         ("05.5", (1,), "one frame before she left"),
         ("05.5", (2,), "she is somebody new"),
         ("05.5", (0.5,), "after a longer gap"),
@@ -140,7 +158,7 @@ def test_right_answers_are_right():
 
 
 def test_the_raw_answers_may_be_late_themselves():
-    assert judge("05.4", 0.2, (0, 0.2), [(0.3, 5.0), (0.4, 1.0)]).outcome == RIGHT
+    assert judge("05.4", lambda look_back, costs, extra: fewest(look_back, costs, extra + costs[0][0])).outcome == RIGHT
 
 
 def test_lesson_5_reads_a_table_of_two_people_and_of_frames_without_a_face(capsys):

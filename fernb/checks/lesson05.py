@@ -80,15 +80,30 @@ def stabilise(function) -> str | None:
 
 
 @exercise("05.4")
-def look_back(seconds, choices, costs) -> str | None:
-    if seconds not in choices:
-        return f"take one of {choices}"
-    latest = costs[choices.index(0)][0] + 0.15
-    delay, false_changes = costs[choices.index(seconds)]
-    if delay > latest:
-        return f"its mean delay is {delay:.2f} s; 0.15 s after the raw answers is {latest:.2f} s"
-    best = min(other for wait, other in costs if wait <= latest)
-    return None if false_changes <= best else "within 0.15 s there is one with fewer false changes"
+def choose(function) -> str | None:
+    look_back = [0, 0.1, 0.2, 0.4]
+    falling = [(0.25, 60.0), (0.375, 30.0), (0.5, 15.0), (0.75, 4.0)]  # delays that are exact in binary
+    cases = (
+        (falling, 0.375, 0.2),
+        (falling, 0.25, 0.2),
+        ([(0.0, 10.0), (0.125, 4.0), (0.25, 6.0), (0.5, 0.0)], 0.25, 0.1),
+    )
+    for costs, extra, expected in cases:
+        got = function(list(look_back), list(costs), extra)
+        if got is None:
+            return "your function returned None; is the `return` missing?"
+        if got == expected:
+            continue
+        asked = f"with {look_back}, {costs} and extra={extra}, {expected} is right"
+        if got not in look_back:
+            return f"{asked}; yours gave {got}, which is none of `look_back`"
+        raw, (delay, _) = costs[0][0], costs[look_back.index(got)]
+        if got == min(zip(look_back, costs, strict=True), key=lambda one: (one[1][0] > extra, one[1][1]))[0]:
+            return f"{asked}; yours gave {got}: `extra` counts from the delay of the raw answers, here {raw} s"
+        if delay > raw + extra:
+            return f"{asked}; yours gave {got}, which is {delay - raw} s later than raw"
+        return f"{asked}; yours gave {got}, which has more false changes"
+    return None
 
 
 @exercise("05.5")

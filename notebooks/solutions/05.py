@@ -34,10 +34,14 @@ def stabilise(labels, hold):
 
 # %% 05.4
 # exercise 05.4
-evening_costs = dict(zip(LOOK_BACK, costs["evening"], strict=True))
-latest = evening_costs[0][0] + 0.15
-quick = {seconds: false for seconds, (delay, false) in evening_costs.items() if delay <= latest}
-look_back = min(quick, key=quick.get)  # one of LOOK_BACK
+def choose(look_back, costs, extra):
+    """Return one of `look_back`; `costs` has a pair (delay, false changes) for each of them."""
+    latest = costs[look_back.index(0)][0] + extra
+    quick = {seconds: false for seconds, (delay, false) in zip(look_back, costs, strict=True) if delay <= latest}
+    return min(quick, key=quick.get)
+
+
+print("evening, 0.15 s:", choose(LOOK_BACK, costs["evening"], 0.15))
 
 
 # %% 05.5
