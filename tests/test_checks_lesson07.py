@@ -41,6 +41,11 @@ def absolute_steps(image):
     return (tf.reduce_mean(tf.abs(down)) + tf.reduce_mean(tf.abs(across))) / 255
 
 
+def all_steps(image):
+    down, across = (image[:, 1:] - image[:, :-1]) / 255, (image[:, :, 1:] - image[:, :, :-1]) / 255
+    return tf.reduce_mean(tf.sqrt(down**2 + across**2 + 1e-4)) - 1e-2
+
+
 def outside(height, width, box):
     x, y, w, h = box
     mask = np.ones((height, width))
@@ -70,6 +75,7 @@ def mixed(original, painted, mask):
         ("07.3", (lambda image: variation(image, little=1e-8, off=0),), "slope at 0"),
         ("07.3", (lambda image: sum(tf.reduce_mean(tf.abs(step)) for step in steps(image)),), "length of an arrow"),
         ("07.3", (absolute_steps,), "length of an arrow"),
+        ("07.3", (all_steps,), "different shapes"),
         ("07.3", (lambda image: variation(image).numpy(),), "with TensorFlow"),
         ("07.4", (4.0, 4.3636, AT_END), "price_low is the other way round"),
         ("07.4", (-0.25, 4.3636, AT_END), "price_low has the wrong sign"),
