@@ -54,6 +54,7 @@ FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
         ("01.2", (lambda image: filter_with(image, 2, -1 / 8),), "all nine"),
         ("01.2", (lambda image: filter_with(image, 2, -1 / 9),), "add up to 1"),
         ("01.2", (lambda image: cv2.filter2D(image, -1, SHARPEN),), "float"),
+        ("01.2", (lambda image: filter_with(image, 2 - 1 / 9, -1 / 9).clip(0, 255),), "do not clip"),
         ("01.2", (lambda image: cv2.filter2D(image.astype(float), -1, FOUR_NEIGHBOURS),), "section 5"),
         ("01.2", (lambda image: filter_with(image, 17, -1.0),), "add up to 9;"),
         ("01.2", (lambda image: filter_with(image, 2 + 1 / 9, -1 / 9),), "add up to 1.222;"),

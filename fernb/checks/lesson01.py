@@ -48,6 +48,7 @@ def sharpen(answer: Callable) -> str | None:
         (2 * grey - mean + grey / 9, "the weights must add up to 1: the mean takes 1/9 from the middle, too"),
         (grey - mean + grey / 9, "twice the image less its mean: the middle is 2 − 1/9"),
         (grey - mean + grey * 2 / 9, "twice the image less its mean: the middle is 2 − 1/9"),
+        ((2 * grey - mean).clip(0, 255), "do not clip: return the sums as they are, also those below 0 or above 255"),
         (np.rint(2 * grey - mean).clip(0, 255), "the values were cut to 0…255: filter the image as float"),
     ]
     hint = difference(answer(image.copy()), 2 * grey - mean, mistakes)
