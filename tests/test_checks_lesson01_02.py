@@ -31,6 +31,18 @@ def without_softmax(weights, bias, x, labels, penalty):
     return x.T @ error / len(x) + penalty * weights, error.mean(axis=0)
 
 
+def with_the_penalty_itself(weights, bias, x, labels, penalty):
+    slopes, bias_slopes = lesson02.gradient(weights, bias, x, labels, 0)
+    return slopes + penalty / 2 * weights**2, bias_slopes
+
+
+def in_place(weights, bias, x, labels, rate, penalty):
+    slopes, bias_slopes = lesson02.gradient(weights, bias, x, labels, penalty)
+    weights -= rate * slopes
+    bias -= rate * bias_slopes
+    return weights, bias
+
+
 SHARPEN = np.full((3, 3), -1 / 9)
 SHARPEN[1, 1] += 2
 FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
@@ -69,7 +81,7 @@ FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
         ("02.1", (np.exp,), "divide each row"),
         ("02.1", (lambda scores: np.exp(scores) / np.exp(scores).sum(),), "all samples"),
         ("02.1", (lambda scores: np.exp(scores) / np.exp(scores).sum(0),), "axis 1"),
-        ("02.1", (lambda scores: np.exp(scores) / np.exp(scores).sum(1),), "your cell"),
+        ("02.1", (lambda scores: np.exp(scores) / np.exp(scores).sum(1),), "keepdims"),
         ("02.1", (lambda scores: np.exp(scores) / np.exp(scores).sum(1, keepdims=True),), "largest score"),
         ("02.1", (one_maximum,), "each row"),
         ("02.1", (lambda scores: (powers := by_row(scores)) / powers.sum(),), "each *row*"),
@@ -85,9 +97,12 @@ FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
         ("02.3", (lambda w, b, *rest: lesson02.gradient(w, 0 * b, *rest),), "bias is missing"),
         ("02.3", (lambda *problem: lesson02.gradient(*problem[:4], problem[4] / 8),), "not the penalty"),
         ("02.3", (without_softmax,), "softmax is missing"),
+        ("02.3", (with_the_penalty_itself,), "the penalty itself"),
         ("02.4", (lambda *args: lesson02.step(*args[:4], -args[4], args[5]),), "uphill"),
         ("02.4", (lambda *args: lesson02.step(*args[:4], 1, args[5]),), "learning rate"),
         ("02.4", (lambda *args: (lesson02.step(*args)[0], args[1]),), "bias: these are still the old"),
+        ("02.4", (lambda w, b, x, t, rate, *rest: w - rate * lesson02.gradient(w, b, x, t, *rest),), "take them apart"),
+        ("02.4", (in_place,), "overwrote"),
         ("02.5", (lambda confusion: confusion.diagonal() / confusion.sum(1),), "recall"),
         ("02.5", (lambda confusion: confusion.diagonal() / confusion.sum(0),), "never answered"),
         ("02.6", (lambda image: image[::2, ::2],), "top left"),

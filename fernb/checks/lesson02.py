@@ -66,7 +66,13 @@ def softmax_of(answer: Callable) -> str | None:
         (softmax(-scores), "the sign is wrong: the largest score must get the largest probability"),
     ]
     with np.errstate(all="ignore"):
-        if hint := difference(answer(scores.copy()), softmax(scores), mistakes):
+        try:
+            got = answer(scores.copy())
+        except ValueError as error:
+            if "broadcast" not in str(error):
+                raise
+            return "the largest score or the sum of each row lost its axis, (4,) beside (4, 3): pass `keepdims=True`"
+        if hint := difference(got, softmax(scores), mistakes):
             return hint
         large, unequal = np.asarray(answer(scores + 1000.0)), np.asarray(answer(far.copy()))
     if not np.isfinite(large).all():
@@ -114,6 +120,9 @@ def _pair(got: object, what: str) -> str | None:
     return None if isinstance(got, tuple | list) and len(got) == 2 else f"return two things: {what}"
 
 
+PENALTY_ITSELF = "you added the penalty itself; its slope is penalty · weights"
+
+
 @exercise("02.3")
 def gradient_of(answer: Callable) -> str | None:
     """The slopes of cross-entropy and penalty, for the weights and for the bias."""
@@ -134,6 +143,9 @@ def gradient_of(answer: Callable) -> str | None:
         (data - penalty * weights, "the penalty pulls the weights towards 0: add its slope"),
         (data + penalty / 2 * weights, "the slope of penalty / 2 · w² is penalty · w"),
         (data + penalty, "the penalty's slope is penalty · weights"),
+        (data + penalty / 2 * weights**2, PENALTY_ITSELF),
+        (data + penalty / 2 * (weights**2).sum(), PENALTY_ITSELF),
+        (data + penalty * weights**2, PENALTY_ITSELF),
         (x.T @ probs / 8 + penalty * weights, "the error is probability *minus truth*"),
         (x.T @ (softmax(x @ weights) - truth) / 8 + penalty * weights, "the bias is missing in the scores"),
         (x.T @ (x @ weights + bias - truth) / 8 + penalty * weights, "softmax is missing: this is scores minus truth"),
@@ -156,7 +168,13 @@ def step_of(answer: Callable) -> str | None:
     """One step against the gradient, for the weights and for the bias."""
     weights, bias, x, labels, penalty = _problem(0.1)
     rate = 0.3
-    got = answer(weights.copy(), bias.copy(), x, labels, rate, penalty)
+    given = weights.copy(), bias.copy()
+    try:
+        got = answer(*given, x, labels, rate, penalty)
+    except TypeError as error:
+        if "sequence by non-int" not in str(error) and "'tuple'" not in str(error):
+            raise
+        return "`gradient` returns two things; take them apart: `slopes, bias_slopes = gradient(…)`"
     if hint := _pair(got, "the new weights and the new bias"):
         return hint
     slopes = gradient(weights, bias, x, labels, penalty)
@@ -172,6 +190,8 @@ def step_of(answer: Callable) -> str | None:
         ]
         if hint := difference(new, old - rate * slope, mistakes):
             return f"{name}: {hint}"
+    if not np.array_equal(given[0], weights) or not np.array_equal(given[1], bias):
+        return "the numbers are right, but you overwrote the arrays that came in (`-=` does): `weights - rate * slopes`"
     return None
 
 

@@ -26,7 +26,7 @@ def gradient(weights, bias, x, labels, penalty):
 # %% 02.4
 # exercise 02.4
 def step(weights, bias, x, labels, rate, penalty):
-    """Return the weights and the bias after one step."""
+    """Return the new weights and the new bias after one step; leave the old ones as they are."""
     slopes, bias_slopes = gradient(weights, bias, x, labels, penalty)
     return weights - rate * slopes, bias - rate * bias_slopes
 
