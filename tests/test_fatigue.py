@@ -57,17 +57,20 @@ def test_open_eyes_of_real_people_are_seen():
 
 def test_a_drawn_person_who_falls_asleep():
     fps, drowsy_from = 5, 10
-    meter, right, alarms, times = FatigueMeter(), [], [], []
+    meter, seen, true, alarms, times = FatigueMeter(), [], [], [], []
     for step, rgb in enumerate(synthetic.drowsy_frames(20, drowsy_from, fps)):
         time_s = step / fps
         faces = find_faces(rgb, "haar")
         if not faces:
             continue
         closed = eyes_closed(rgb, faces[0])
-        right.append(closed == synthetic.eyes_closed(time_s, drowsy_from))
+        seen.append(closed)
+        true.append(synthetic.eyes_closed(time_s, drowsy_from))
         times.append(time_s)
         alarms.append(meter.update(time_s, closed).alarm)
-    assert len(times) >= 95 and np.mean(right) > 0.9
+    seen, true = np.array(seen), np.array(true)
+    assert len(times) >= 95 and (seen == true).mean() > 0.9
+    assert seen[true].mean() > 0.95  # a quarter passed for open: lashes, or a brow
     before = [alarm for time_s, alarm in zip(times, alarms, strict=True) if time_s < drowsy_from]
     assert not any(before) and any(alarms)  # the first spell of 1.5 s begins at 12 s
     assert times[alarms.index(True)] < 17

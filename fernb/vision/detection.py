@@ -40,7 +40,10 @@ KNOWN_YUNETS = {
 MAX_DOWNLOAD = 10 << 20  # bytes
 NEAR_MARGIN = 0.25  # of a known face's side: what is searched around it
 NEAR_SIZES = 1.4
-_EYE_ZOOM_SIDE = 160  # pixels across a face, at which the eye cascades do best
+_EYE_PART = (0.0, 0.0, 1.0, 0.6)  # of a face: left, top, right, bottom of what holds its eyes
+_EYE_SIDE = 160  # pixels across a face, at which the eye cascade does best
+_OPEN_EYE_PARTS = (0.05, 0.15, 0.55, 0.6), (0.45, 0.15, 0.95, 0.6)  # an eye each; brows are cut short
+_OPEN_EYE_SIDE = 128  # pixels across a face, at which open eyes are little larger than the cascade's least size
 _per_thread = threading.local()  # OpenCV's detectors keep state, so each thread has its own
 
 
@@ -157,40 +160,46 @@ def find_eyes(rgb: np.ndarray, face: Detection) -> tuple[tuple[int, int, int, in
 
     ``rgb`` is RGB or grey, uint8.
     """
-    upper, zoom = _enlarged_upper_half(rgb, face)
+    upper = _enlarged(rgb, face, _EYE_PART, _EYE_SIDE)
     if upper is None:
         return ()
     boxes, _, weights = _cascade("haarcascade_eye.xml").detectMultiScale3(
         cv2.equalizeHist(upper), 1.05, 4, minSize=(20, 20), maxSize=(70, 70), outputRejectLevels=True
     )
     best = [boxes[i] for i in np.argsort(-np.ravel(weights))] if len(boxes) else []
-    left, top = max(face.x, 0), max(face.y, 0)
+    left, top, zoom = max(face.x, 0), max(face.y, 0), _EYE_SIDE / face.w
     return tuple(
         (round(x / zoom) + left, round(y / zoom) + top, round(w / zoom), round(h / zoom)) for x, y, w, h in best[:2]
     )
 
 
 def eyes_closed(rgb: np.ndarray, face: Detection) -> bool:
-    """Say whether no open eye is found in the upper half of a face; ``rgb`` is RGB or grey, uint8.
+    """Say whether no open eye is found where a face has its two; ``rgb`` is RGB or grey, uint8.
 
     It uses the stricter of OpenCV's two eye cascades, without equalising the histogram, which
-    would bring out the lashes of a closed eye.
+    would bring out the lashes of a closed eye. The first open eye ends the search.
     """
-    upper, _ = _enlarged_upper_half(rgb, face)
-    if upper is None:
-        return False
     cascade = _cascade("haarcascade_eye_tree_eyeglasses.xml")
-    return len(cascade.detectMultiScale(upper, 1.05, 8, minSize=(20, 20), maxSize=(70, 70))) == 0
+    parts = [_enlarged(rgb, face, part, _OPEN_EYE_SIDE) for part in _OPEN_EYE_PARTS]
+    inside = [part for part in parts if part is not None]
+    found = (cascade.detectMultiScale(part, 1.1, 3, minSize=(20, 20), maxSize=(45, 45)) for part in inside)
+    return bool(inside) and not any(len(eyes) for eyes in found)
 
 
-def _enlarged_upper_half(rgb: np.ndarray, face: Detection) -> tuple[np.ndarray | None, float]:
-    """Return the part of a face that holds the eyes, grey, and how much it was enlarged; None where it is too small."""
-    bottom, right = face.y + round(face.h * 0.6), face.x + face.w
-    upper = rgb[max(face.y, 0) : max(bottom, 0), max(face.x, 0) : max(right, 0)]
-    if min(upper.shape[:2]) < 8:
-        return None, 1.0
-    zoom = _EYE_ZOOM_SIDE / face.w
-    return cv2.resize(to_grey(upper), None, fx=zoom, fy=zoom), zoom
+def _enlarged(
+    rgb: np.ndarray, face: Detection, part: tuple[float, float, float, float], side: int
+) -> np.ndarray | None:
+    """Return a part of a face (left, top, right, bottom as shares of it) in grey; None where it is too small.
+
+    It is zoomed as a face of ``side`` pixels would be.
+    """
+    left, right = (face.x + round(share * face.w) for share in part[::2])
+    top, bottom = (face.y + round(share * face.h) for share in part[1::2])
+    cut = rgb[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    if min(cut.shape[:2]) < 8:
+        return None
+    zoom = side / face.w
+    return cv2.resize(to_grey(cut), None, fx=zoom, fy=zoom)
 
 
 def _cascade(name: str) -> "cv2.CascadeClassifier":
