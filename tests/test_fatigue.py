@@ -5,8 +5,9 @@ import pytest
 
 from fernb import config
 from fernb.data import synthetic
-from fernb.video.fatigue import FatigueMeter
-from fernb.vision.detection import eyes_closed, find_faces
+from fernb.video import fatigue
+from fernb.video.fatigue import EyeWatch, FatigueMeter
+from fernb.vision.detection import Detection, eyes_closed, find_faces
 from fernb.vision.images import read_image
 
 
@@ -48,6 +49,38 @@ def test_a_gap_says_nothing_about_the_eyes():
     meter.update(0.0, True)
     state = meter.update(20.0, True)
     assert (state.closed_share, state.closed_s, state.alarm) == (0, 0, False)
+
+
+def alarms_of(monkeypatch, heights: list[int], closed: list[bool], noses: list[float] | None = None) -> list[bool]:
+    """Return the alarms for a face of 100 pixels at 10 frames a second, its middle at ``heights`` pixels."""
+    shut = iter(closed)
+    monkeypatch.setattr(fatigue, "eyes_closed", lambda rgb, face: next(shut))
+    watch, answer = EyeWatch(), []
+    for i, height in enumerate(heights):
+        marks = None
+        if noses is not None:
+            marks = np.float32([[30, 40], [70, 40], [50, 40 + 40 * noses[i]], [35, 80], [65, 80]])
+        face = Detection(0, height - 50, 100, 100, 1.0, landmarks=marks)
+        answer.append(watch(np.zeros((1, 1), np.uint8), face, i / 10).alarm)
+    return answer
+
+
+def test_a_head_that_looks_down_raises_no_alarm(monkeypatch):
+    """Reading a phone for three seconds of every six was an alarm after the first second of it."""
+    down = [i % 60 >= 30 for i in range(600)]
+    assert not any(alarms_of(monkeypatch, [225 if one else 200 for one in down], down))
+    assert not any(alarms_of(monkeypatch, [200] * 600, down, [0.7 if one else 0.53 for one in down]))
+    awake = [one and i % 10 > 0 for i, one in enumerate(down)]  # the eyes are found now and then, looking down
+    assert not any(alarms_of(monkeypatch, [225 if one else 200 for one in down], awake))
+
+
+def test_an_upright_sleeper_raises_the_alarm_wherever_the_head_is(monkeypatch):
+    asleep = [i >= 300 for i in range(330)]
+    assert any(alarms_of(monkeypatch, [200] * 330, asleep))
+    assert any(alarms_of(monkeypatch, [200] * 330, asleep, [0.53] * 330))
+    assert any(alarms_of(monkeypatch, [200 + (i > 20) * 100 for i in range(330)], asleep))  # sat down, then slept
+    slumped = [200 + (i > 20) * 20 for i in range(330)]  # a fifth of a face lower, with open eyes
+    assert any(alarms_of(monkeypatch, slumped, asleep))
 
 
 def test_open_eyes_of_real_people_are_seen():

@@ -9,6 +9,7 @@ in notebook 02.
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -256,15 +257,23 @@ def clip_background(rng: np.random.Generator) -> np.ndarray:
 
 
 def film(
-    units: Callable[[float], dict[int | str, float]], seconds: float, fps: float = CLIP_FPS, seed: int = config.SEED
+    units: Callable[[float], dict[int | str, float]],
+    seconds: float,
+    fps: float = CLIP_FPS,
+    seed: int = config.SEED,
+    *,
+    held: Callable[[float], Pose] = clip_pose,
 ) -> Iterator[np.ndarray]:
-    """Yield frames of the clip's person, uint8 RGB ``(480, 640, 3)``; ``units`` gives the action units of a time."""
+    """Yield frames of the clip's person, uint8 RGB ``(480, 640, 3)``.
+
+    ``units`` gives the action units of a time, ``held`` how the head is held then.
+    """
     rng = np.random.default_rng(seed)
     wall, light = clip_background(rng), Light(0.25, 0.45, 0.45, 0.06)
     width, height = CLIP_SIZE
     for time_s in np.arange(round(seconds * fps)) / fps:
         head = draw_head(CLIP_PERSON, units(time_s), light, CLIP_SCALE, half=40)
-        face, cover = pose_head(head, clip_pose(time_s), CLIP_SCALE, (height, width), (width / 2, height * 0.44))
+        face, cover = pose_head(head, held(time_s), CLIP_SCALE, (height, width), (width / 2, height * 0.44))
         picture = wall + cover[..., None] * (face[..., None] * np.array(SKIN_TINT, np.float32) - wall)
         picture += rng.normal(0, 0.008, (height, width, 1))
         yield np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
@@ -283,3 +292,27 @@ def eyes_closed(time_s: float, drowsy_from: float) -> bool:
 def drowsy_frames(seconds: float, drowsy_from: float, fps: float = CLIP_FPS) -> Iterator[np.ndarray]:
     """Yield frames of a person who falls asleep, uint8 RGB ``(480, 640, 3)``; :func:`eyes_closed` is the truth."""
     return film(lambda time_s: {43: float(eyes_closed(time_s, drowsy_from))}, seconds, fps)
+
+
+def looks_down(time_s: float) -> bool:
+    """Say whether the phone clip's person looks down: the last 3 s of every 6 s."""
+    return time_s % 6 >= 3
+
+
+def phone_pose(time_s: float) -> Pose:
+    """Return how the head is held over a phone: 25 degrees down within 0.4 s, about a joint behind and below the face.
+
+    The joint is the neck's upper end, 9 cm behind the eyes and 6 cm below them; a unit is 0.375 cm.
+    """
+    turned = min(time_s % 6 - 3, 0.4) if looks_down(time_s) else max(0.4 - time_s % 6, 0.0) * (time_s >= 6)
+    pitch, still = math.radians(25) * turned / 0.4, clip_pose(time_s)
+    sunk = 24 * math.sin(pitch) + 16 * (1 - math.cos(pitch))
+    return replace(still, pitch=still.pitch + pitch, shift=(still.shift[0], still.shift[1] + sunk))
+
+
+def phone_frames(seconds: float, fps: float = CLIP_FPS) -> Iterator[np.ndarray]:
+    """Yield frames of a person who is awake and reads a phone now and then, uint8 RGB ``(480, 640, 3)``.
+
+    The lids cover the eyes while they look down (:func:`looks_down`), as they do on people.
+    """
+    return film(lambda time_s: {43: float(looks_down(time_s))}, seconds, fps, held=phone_pose)

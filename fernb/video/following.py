@@ -190,17 +190,13 @@ def plausible(face: Detection) -> bool:
 
     True where there are no landmarks. The head may be tilted: "above" is along its own axis.
     """
-    if face.landmarks is None:
+    if face.landmarks is None or face.nose is None:
         return True
-    eyes, nose, mouth = face.landmarks[:2].mean(0), face.landmarks[2], face.landmarks[3:].mean(0)
-    down = mouth - eyes
-    length = float(np.hypot(*down))
-    if length < 0.15 * face.h:
+    if np.hypot(*(face.landmarks[3:].mean(0) - face.landmarks[:2].mean(0))) < 0.15 * face.h:
         return False
-    along = float((nose - eyes) @ down) / length**2
     inside = (face.landmarks >= (face.x - 0.2 * face.w, face.y - 0.2 * face.h)).all()
     inside &= (face.landmarks <= (face.x + 1.2 * face.w, face.y + 1.2 * face.h)).all()
-    return bool(inside) and 0.05 <= along <= 1.0
+    return bool(inside) and 0.05 <= face.nose <= 1.0
 
 
 def _crowded(tracks: list[Track]) -> bool:

@@ -13,12 +13,12 @@ import numpy as np
 from fernb import config
 from fernb.networks.recogniser import Recogniser
 from fernb.recognition import recognise_faces
-from fernb.video.fatigue import Fatigue, FatigueMeter
+from fernb.video.fatigue import EyeWatch, Fatigue
 from fernb.video.following import FaceFollower
 from fernb.video.smoothing import LabelStabiliser, Smoother, SteadyOptions, smoother
 from fernb.video.stream import Frame
 from fernb.video.tracking import Track
-from fernb.vision.detection import Detection, eyes_closed
+from fernb.vision.detection import Detection
 
 UNSURE = "unsure"
 MAX_WAITING = 24  # frames that wait until it is known who in them is a person
@@ -57,7 +57,7 @@ class _Person:
 
     smooth: Smoother
     show: LabelStabiliser
-    meter: FatigueMeter
+    eyes: EyeWatch
 
 
 class FaceReader:
@@ -136,10 +136,10 @@ class FaceReader:
         if person is None:
             smooth = smoother(self.steady.smoothing, self.steady.seconds)
             show = LabelStabiliser(self.steady.min_frames, self.confidence_threshold)
-            person = self._people[id(track)] = _Person(smooth, show, FatigueMeter())
+            person = self._people[id(track)] = _Person(smooth, show, EyeWatch())
         smoothed = person.smooth(probs, frame.time_s)
         emotion = person.show(smoothed)
-        tired = person.meter.update(frame.time_s, eyes_closed(frame.rgb, face)) if self.fatigue else None
+        tired = person.eyes(frame.rgb, face, frame.time_s) if self.fatigue else None
         return Reading(track.number or 0, face, probs, smoothed, emotion, person.show.frames_held, tired)
 
 

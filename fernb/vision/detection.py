@@ -74,6 +74,18 @@ class Detection:
         """Whether two eyes or more were found; None where nobody looked."""
         return None if self.eyes is None else len(self.eyes) >= 2
 
+    @property
+    def nose(self) -> float | None:
+        """How far the nose's tip is on the way from the eyes (0) to the mouth (1); None without landmarks.
+
+        About a half from the front, and more where the head looks down.
+        """
+        if self.landmarks is None:
+            return None
+        eyes, tip, mouth = self.landmarks[:2].mean(0), self.landmarks[2], self.landmarks[3:].mean(0)
+        down = mouth - eyes
+        return float((tip - eyes) @ down) / max(float(down @ down), 1e-6)
+
     def scaled(self, factor: float) -> "Detection":
         """Return it for an image that is ``factor`` times as large, without its eyes."""
         x, y, w, h = (round(value * factor) for value in self.box)
