@@ -109,7 +109,7 @@ def all_faces_count(predict, before, after, true, goal):
         ("05.1", (never_waiting,), "the clock must wait"),
         ("05.2", (last_frames,), "0.5 seconds, the value at (3, 0)"),
         ("05.2", (until_now,), "exactly `seconds` ago"),
-        ("05.2", (lambda times, rows, seconds: smooth(times, rows, seconds=seconds),), "exponential smoothing"),
+        ("05.2", (lambda times, rows, seconds: smooth(times, rows, "exponential", seconds),), "exponential smoothing"),
         ("05.3", (lambda labels, hold: labels,), "hold=2"),
         ("05.4", (lambda look_back, costs, extra: None,), "`return` missing"),
         ("05.4", (lambda look_back, costs, extra: 2,), "none of `look_back`"),

@@ -105,7 +105,7 @@ def test_smoothing_redraws_the_timeline(table):
 
 
 def test_what_the_scan_smoothed_comes_out_the_same(table):
-    explorer = VideoExplorer(CLIP, table)  # both start with an exponential mean over 0.4 s
+    explorer = VideoExplorer(CLIP, table)  # both start with the default
     scanned = explorer.rows[[f"smoothed_{name}" for name in explorer.labels]].to_numpy()
     np.testing.assert_allclose(explorer.smoothed, scanned, atol=0.001)
 

@@ -1,5 +1,6 @@
 """Smoothing: what each smoother does to one look, what the stabiliser shows, and the two measures of it."""
 
+import json
 import math
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fernb import config
+from fernb.app.cli.videos import scan
 from fernb.errors import FernbError
 from fernb.video.smoothing import (
     SMOOTHERS,
@@ -107,6 +110,16 @@ def test_time_that_runs_backwards_gives_probabilities():
     probs = np.float32([[0.9, 0.1], [0.2, 0.8], [0.2, 0.8]])
     for kind in SMOOTHERS:
         assert np.isfinite(smooth([1000.0, 0.0, 0.1], probs, kind)).all()
+
+
+def test_the_default_is_what_the_benchmark_chose():
+    """The rule chose one smoothing and the commands used another."""
+    steady = SteadyOptions()
+    chosen = json.loads((config.RESULTS / "smoothing.json").read_text(encoding="utf-8"))["chosen"]
+    assert chosen == f"{steady.smoothing} {steady.seconds} s, held {steady.min_frames}"
+    command = {option.name: option.default for option in scan.params}
+    assert (command["smoothing"], command["over"], command["hold"]) == ("mean", 0.6, 1)
+    assert (steady.smoothing, steady.seconds, steady.min_frames) == ("mean", 0.6, 1)
 
 
 def test_steady_options_are_checked():

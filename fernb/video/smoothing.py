@@ -121,14 +121,16 @@ def smoother(kind: str, seconds: float) -> Smoother:
 class SteadyOptions:
     """How one person's answers are made steady: the defaults of every command and widget.
 
+    They are what ``benchmarks/smoothing.py`` chose.
+
     ``smoothing`` is a key of :data:`SMOOTHERS`, over ``seconds``; an emotion is shown after it was
     the likeliest for ``min_frames`` frames, and not where it is less probable than
     ``confidence_threshold`` (None: what the network's own tests say). Raises
     :class:`~fernb.errors.FernbError` for values that cannot be.
     """
 
-    smoothing: str = "exponential"
-    seconds: float = 0.4
+    smoothing: str = "mean"
+    seconds: float = 0.6
     min_frames: int = 1
     confidence_threshold: float | None = None
 
@@ -170,7 +172,12 @@ class LabelStabiliser:
         return self.shown
 
 
-def smooth(times: Iterable[float], probs: np.ndarray, kind: str = "exponential", seconds: float = 0.4) -> np.ndarray:
+def smooth(
+    times: Iterable[float],
+    probs: np.ndarray,
+    kind: str = SteadyOptions.smoothing,
+    seconds: float = SteadyOptions.seconds,
+) -> np.ndarray:
     """Return one person's probabilities ``(n, k)`` smoothed, frame by frame, as it would happen live."""
     step = smoother(kind, seconds)
     return np.array([step(row, time_s) for time_s, row in zip(times, probs, strict=True)], np.float32)

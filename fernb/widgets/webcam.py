@@ -50,8 +50,8 @@ _FOLDER = Path(__file__).parent
 class Settings:
     """The controls of the page; each frame brings them along, so both sides always agree."""
 
-    smoothing: float = 0.4
-    kind: str = "exponential"
+    smoothing: float = SteadyOptions.seconds
+    kind: str = SteadyOptions.smoothing
     unsure_below: float = 0.0
     eyes: bool = False
     record: bool = False

@@ -24,12 +24,12 @@ def reading_options(command: Callable) -> Callable:
             click.option(
                 "--smoothing",
                 type=one_of(SMOOTHINGS),
-                default="exponential",
+                default="mean",
                 show_default=True,
                 help="How answers are smoothed.",
             ),
             click.option(
-                "--over", type=click.FloatRange(0), default=0.4, show_default=True, help="Smooth over so many seconds."
+                "--over", type=click.FloatRange(0), default=0.6, show_default=True, help="Smooth over so many seconds."
             ),
             click.option(
                 "--hold", type=click.IntRange(1), default=1, help="Show an emotion once it held for N frames."
