@@ -118,7 +118,9 @@ def smallest_eps(search) -> str | None:
     if min(asked) < 1 or max(asked) > 16:
         return f"only ε from 1 to `largest` may be tried; yours tried {min(asked)} to {max(asked)}"
     found = search(image, attack, lambda hacked: hacked.max() in (3, 15, 16))
-    return None if found == 3 else f"where ε = 3, 15 and 16 work, and 4 to 14 do not, your function returned {found}"
+    if found != 3:
+        return f"where ε = 3, 15 and 16 work, and 4 to 14 do not, yours returned {found}; try them in order, from 1"
+    return None
 
 
 @exercise("06.5")
