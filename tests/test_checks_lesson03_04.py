@@ -120,10 +120,14 @@ def pooled(reduce, axis=(2, 4)):
         ("04.3", (pooled(np.sum),), "sum"),
         ("04.3", (pooled(np.mean, (1, 3)),), "over the fields"),
         ("04.3", (lambda maps, grid: maps.reshape(2, grid, 6 // grid, 6 // grid, grid, 5).mean((2, 3)),), "order"),
-        ("04.5", ("fine-tuned", "pixels", SCORES), "no way"),
-        ("04.5", ("pre-trained", "from scratch", SCORES), "'from scratch' and 'pixels' is not larger than luck"),
-        ("04.5", ("nobody", "pre-trained", SCORES), "over 'from scratch' is not"),
-        ("04.5", ("nobody", "nobody", SCORES), "one way leads"),
+        ("04.3", (lambda maps, grid: maps.reshape(2, 6 // grid, grid, 6 // grid, grid, 5).mean((1, 3)),), "order"),
+        ("04.3", (lambda maps, grid: maps.reshape(2, 6 // grid, grid, 6 // grid, grid, 5).mean((2, 4)),), "order"),
+        ("04.5", (["fine-tuned", "pixels"], SCORES), "no way"),
+        ("04.5", (["pre-trained", "from scratch"], SCORES), "'from scratch' and 'pixels' is not larger than luck"),
+        ("04.5", (["nobody", "pre-trained"], SCORES), "over 'from scratch' is not"),
+        ("04.5", (["nobody", "nobody"], SCORES), "one way leads"),
+        ("04.5", ("nobody", SCORES), "a list of 2"),
+        ("04.5", (["nobody"], SCORES), "a list of 2"),
     ],
 )
 def test_a_typical_mistake_gets_its_hint(number, answers, word):
@@ -188,6 +192,7 @@ def test_the_solution_is_right(number, name, more):
         "interval": interval,
         "lead": lambda first, second, i: (0.0, 1.0),
         "WAYS": tuple(SCORES),
+        "SIZES": (20, 1000),
     }
     exec(text, names)
     assert judge(number, names[name], *(make() for make in more)).outcome == RIGHT

@@ -1,9 +1,5 @@
 """Lesson 4's own cells take the other backbones of its table, from a weight file of the right shape."""
 
-import json
-import socket
-from pathlib import Path
-
 import keras
 import nbformat
 import numpy as np
@@ -11,6 +7,7 @@ import pytest
 
 from fernb import config, plots
 from fernb.data.faceset import FaceSet, make_splits
+from fernb.errors import ModelError
 from fernb.networks import backbones, storage
 
 CELLS = {
@@ -24,6 +21,14 @@ def faces(n: int) -> FaceSet:
     return FaceSet(rng.integers(0, 256, (n, 48, 48), dtype=np.uint8), rng.integers(0, 7, n))
 
 
+def lesson_names(name, weights):
+    splits = make_splits(faces(20), faces(21), faces(22), "random")
+    names = dict(keras=keras, layers=keras.layers, np=np, plots=plots, splits=splits, ModelError=ModelError)
+    names |= dict(config=config, backbones=backbones, storage=storage)
+    names |= dict(BACKBONE=name, WEIGHTS=weights, SIDE=96, DOWNLOAD=False)
+    return names | {f"x_{part}": f.images[..., None].astype("float32") for part, f in splits.parts().items()}
+
+
 @pytest.mark.parametrize("name", ["VGG16", "ResNet50"])
 def test_another_backbone_is_one_parameter_away(name, tmp_path, capsys):
     keras.utils.set_random_seed(1)
@@ -32,18 +37,20 @@ def test_another_backbone_is_one_parameter_away(name, tmp_path, capsys):
     path = tmp_path / f"{name.lower()}_to_the_cut.weights.h5"
     trunk.save_weights(path)
 
-    splits = make_splits(faces(20), faces(21), faces(22), "random")
-    names = dict(keras=keras, layers=keras.layers, np=np, json=json, socket=socket, plots=plots, splits=splits)
-    names |= dict(config=config, backbones=backbones, storage=storage)
-    names |= dict(Path=Path, BACKBONE=name, WEIGHTS=str(path), SIDE=96, DOWNLOAD=False)
-    names |= {f"x_{part}": f.images[..., None].astype("float32") for part, f in splits.parts().items()}
-    before = socket.getdefaulttimeout()
-    try:
-        for cell in ("table", "load", "load-own", "prepare", "prepare-compare", "features"):
-            exec(CELLS[cell], names)
-    finally:
-        socket.setdefaulttimeout(before)
+    names = lesson_names(name, str(path))
+    for cell in ("table", "load", "load-own", "prepare", "features"):
+        exec(CELLS[cell], names)
 
     assert names["imagenet"] and f"{name} with ImageNet's weights" in capsys.readouterr().out
     assert names["features"]["3×3 means"][0].shape == (20, 9 * trunk.output.shape[-1])
     assert names["first_tuned"] in [layer.name for layer in names["trunk"].layers]
+    theirs = backbones.pretrained(name, names["cut"], weights=path, download=False).model
+    mine, fernbs = (np.asarray(net(names["x_val"][:2], training=False)) for net in (names["seeing"], theirs))
+    np.testing.assert_allclose(mine, fernbs, rtol=1e-3, atol=1e-3 * np.abs(fernbs).max())
+
+
+def test_a_wrong_weight_file_is_an_error_and_not_another_network(tmp_path):
+    names = lesson_names("MobileNet", str(tmp_path / "no_such_file.h5"))
+    exec(CELLS["table"], names)
+    with pytest.raises(ModelError, match="no weight file"):
+        exec(CELLS["load"], names)

@@ -61,9 +61,10 @@ def _pooled(pool, maps, fields, grid):
         (fields(grid, np.mean, (1, 3)), "you averaged over the fields; average over the places inside a field"),
     ]
     side = 6 // grid
-    swapped = maps.reshape(2, grid, side, side, grid, 5)
-    order = "is the order of the axes grid, field, grid, field, and does the mean go over the two of the fields?"
-    mistakes += [(swapped.mean(axis), order) for axis in ((2, 3), (2, 4))]
+    order = "an axis of length side must become (grid, field), in this order; the mean goes over the two fields"
+    for shape in ((grid, side, side, grid), (side, grid, side, grid)):
+        swapped = maps.reshape(2, *shape, 5)
+        mistakes += [(swapped.mean(axis), order) for axis in ((1, 3), (2, 3), (2, 4))]
     hint = difference(pool(maps.copy(), grid), expected, mistakes)
     return f"with grid={grid}: {hint}" if hint else None
 
@@ -102,17 +103,20 @@ def _flags(model, first: str) -> str | None:
 
 
 @exercise("04.5")
-def read_the_curves(of_fewest, of_most, scores):
-    for answer, place, words in ((of_fewest, 0, "the fewest"), (of_most, -1, "the most")):
+def read_the_curves(leaders, scores):
+    sizes = len(next(iter(scores.values())))
+    if isinstance(leaders, str) or len(leaders) != sizes:
+        return f"a list of {sizes} names is wanted, one for each of SIZES"
+    for place, answer in enumerate(leaders):
         if answer not in (*scores, "nobody"):
             return f"there is no way {answer!r}; there are {', '.join(scores)}, and 'nobody'"
         leader = next((way for way in scores if not _not_led(way, scores, place)), "nobody")
         if answer == leader:
             continue
         if answer == "nobody":
-            return f"with {words} faces one way leads each of the others by more than luck"
+            return f"with SIZES[{place}] faces one way leads each of the others by more than luck"
         rivals = " and ".join(repr(rival) for rival in _not_led(answer, scores, place))
-        return f"with {words} faces the lead of {answer!r} over {rivals} is not larger than luck"
+        return f"with SIZES[{place}] faces the lead of {answer!r} over {rivals} is not larger than luck"
     return None
 
 

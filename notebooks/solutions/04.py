@@ -42,4 +42,4 @@ def leader(place):
     return "nobody"
 
 
-leader_of_fewest, leader_of_most = leader(0), leader(-1)
+leaders = [leader(place) for place in range(len(SIZES))]
