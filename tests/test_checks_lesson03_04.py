@@ -121,7 +121,6 @@ def pooled(reduce, axis=(2, 4)):
         ("04.3", (pooled(np.mean, (1, 3)),), "over the fields"),
         ("04.3", (lambda maps, grid: maps.reshape(2, grid, 6 // grid, 6 // grid, grid, 5).mean((2, 3)),), "order"),
         ("04.3", (lambda maps, grid: maps.reshape(2, 6 // grid, grid, 6 // grid, grid, 5).mean((1, 3)),), "order"),
-        ("04.3", (lambda maps, grid: maps.reshape(2, 6 // grid, grid, 6 // grid, grid, 5).mean((2, 4)),), "order"),
         ("04.5", (["fine-tuned", "pixels"], SCORES), "no way"),
         ("04.5", (["pre-trained", "from scratch"], SCORES), "'from scratch' and 'pixels' is not larger than luck"),
         ("04.5", (["nobody", "pre-trained"], SCORES), "over 'from scratch' is not"),
