@@ -39,23 +39,6 @@ def mend_a_training_step(mended_step):
     return difference(got, loss, rtol=1e-3)
 
 
-@exercise("03.2")
-def dropout_by_hand(dropout):
-    values, share = np.linspace(1, 2, 2000), 0.2
-    stays = np.random.default_rng(3).random(values.shape) >= share
-    mistakes = [
-        (values * stays, "those that stay must be made larger, else the mean falls"),
-        (values * stays / share, "divide by the share that stays, not by the share that is set to 0"),
-        (values * stays * (1 - share), "divide by the share that stays rather than multiply by it"),
-        (values * ~stays / (1 - share), "you set those to 0 that should stay"),
-    ]
-    given = values.copy()
-    got = dropout(given, share, np.random.default_rng(3))
-    if not np.array_equal(given, values):
-        return "your function changes the array that it was given; return a new one"
-    return difference(got, values * stays / (1 - share), mistakes)
-
-
 _LOSSES = (
     ([3.0, 2.0, 2.5, 2.6, 2.7, 1.0], 2),
     ([3.0, 2.0, 1.0], 2),
@@ -73,7 +56,7 @@ def _stop(losses, patience, better=lambda loss, lowest: loss < lowest):
     return kept + 1, epoch + 1
 
 
-@exercise("03.3")
+@exercise("03.2")
 def early_stopping_by_hand(early_stopping):
     expected = np.array([_stop(*case) for case in _LOSSES])
     never = np.array([(int(np.argmin(losses)) + 1, len(losses)) for losses, _ in _LOSSES])
@@ -83,7 +66,7 @@ def early_stopping_by_hand(early_stopping):
     stuck = np.array([(0, min(patience, len(losses))) for losses, patience in _LOSSES])
     mistakes = [
         (expected - 1, "epochs are counted from 1"),
-        (never, "it never stops: break as soon as `patience` epochs in a row brought no new lowest loss"),
+        (never, "it never stops: break as soon as `patience` epochs in a row brought no new low"),
         (late, "it stops one epoch too late"),
         (ties, "a loss as low as the lowest one is not a new lowest loss: compare with <"),
         (forgetful, "remember the lowest loss as well as its epoch, else every loss looks like a new lowest one"),
@@ -94,6 +77,23 @@ def early_stopping_by_hand(early_stopping):
     if any(answer is not None and np.shape(answer) != (2,) for answer in answers):
         return "return two numbers: the epoch that is kept, and the last one that ran"
     return difference(None if None in answers else np.array(answers), expected, mistakes)
+
+
+@exercise("03.3")
+def dropout_by_hand(dropout):
+    values, share = np.linspace(1, 2, 2000), 0.2
+    stays = np.random.default_rng(3).random(values.shape) >= share
+    mistakes = [
+        (values * stays, "those that stay must be made larger, else the mean falls"),
+        (values * stays / share, "divide by the share that stays, not by the share that is set to 0"),
+        (values * stays * (1 - share), "divide by the share that stays rather than multiply by it"),
+        (values * ~stays / (1 - share), "you set those to 0 that should stay"),
+    ]
+    given = values.copy()
+    got = dropout(given, share, np.random.default_rng(3))
+    if not np.array_equal(given, values):
+        return "your function changes the array that it was given; return a new one"
+    return difference(got, values * stays / (1 - share), mistakes)
 
 
 @exercise("03.4")
@@ -109,6 +109,7 @@ def label_smoothing(smooth):
             "the share goes to all classes alike, the true one too",
         ),
         (hard * (1 - share) + share, "each class gets share / classes, not the whole share"),
+        (hard * (1 - share) + share / (classes - 1), "each of all the classes gets share / classes, the true one too"),
     ]
     return difference(smooth(labels, classes, share), hard * (1 - share) + share / classes, mistakes)
 

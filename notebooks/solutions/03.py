@@ -12,14 +12,6 @@ def mended_step(net, images, labels, optimizer):
 
 # %% 03.2
 # exercise 03.2
-def dropout(values, share, rng):
-    """Return `values` with a random `share` of them set to 0 and the others scaled up."""
-    stays = rng.random(values.shape) >= share
-    return values * stays / (1 - share)
-
-
-# %% 03.3
-# exercise 03.3
 def early_stopping(losses, patience):
     """Return (epoch that is kept, last epoch that ran), both counted from 1."""
     kept, lowest = 0, np.inf
@@ -29,6 +21,14 @@ def early_stopping(losses, patience):
         if epoch - kept == patience:
             break
     return kept, epoch
+
+
+# %% 03.3
+# exercise 03.3
+def dropout(values, share, rng):
+    """Return `values` with a random `share` of them set to 0 and the others scaled up."""
+    stays = rng.random(values.shape) >= share
+    return values * stays / (1 - share)
 
 
 # %% 03.4
