@@ -8,13 +8,22 @@ import pytest
 
 import fernb
 from fernb import config
-from fernb.checks import RIGHT, judge, lesson02, right_or
+from fernb.checks import RIGHT, judge, lesson01, lesson02, right_or
 
 
 def filter_with(image, middle, around):
     kernel = np.full((3, 3), around)
     kernel[1, 1] = middle
     return cv2.filter2D(image.astype(float), -1, kernel)
+
+
+def cut(rgb, box):
+    x, y, w, h = box
+    return rgb[y : y + h, x : x + w]
+
+
+def to_48(rgb, how=cv2.INTER_AREA):
+    return cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (48, 48), interpolation=how)
 
 
 def by_row(scores):
@@ -60,6 +69,7 @@ FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
         ("01.1", (lambda image: -image,), "255"),
         ("01.1", (lambda image: 255.0 - image,), "uint8"),
         ("01.1", (lambda image: image,), "unchanged"),
+        ("01.1", (lambda image: 256 - image,), "not 256"),
         ("01.1", (np.zeros((2, 3), np.uint8),), "without brackets"),
         ("01.2", (lambda image: cv2.blur(image.astype(float), (3, 3)),), "blur"),
         ("01.2", (lambda image: image - cv2.blur(image.astype(float), (3, 3)),), "image once more"),
@@ -70,14 +80,25 @@ FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
         ("01.2", (lambda image: cv2.filter2D(image.astype(float), -1, FOUR_NEIGHBOURS),), "section 5"),
         ("01.2", (lambda image: filter_with(image, 17, -1.0),), "add up to 9;"),
         ("01.2", (lambda image: filter_with(image, 2 + 1 / 9, -1 / 9),), "add up to 1.222;"),
+        ("01.2", (lambda image: cv2.filter2D(image.astype(float), -1, SHARPEN.tolist()),), "np.array"),
         ("01.3", (0,), "still"),
+        ("01.3", (30,), "smaller angle"),
         ("01.3", (45,), "earlier"),
         ("01.3", ([25],), "one of the angles"),
         ("01.3", (17,), "one of the angles"),
         ("01.3", ("thirty",), "one of the angles"),
-        ("01.4", (lambda labels, names: labels,), "Keras"),
-        ("01.4", (lambda labels, names: np.array(names)[labels],), "text"),
-        ("01.4", (lambda labels, names: [fernb.EMOTIONS.index(name) for name in names][labels],), "array"),
+        ("01.4", (lambda rgb, box: to_48(rgb[box[0] : box[0] + box[2], box[1] : box[1] + box[3]]),), "rows first"),
+        ("01.4", (lambda rgb, box: to_48(rgb[box[1] : box[3], box[0] : box[2]]),), "ends at"),
+        ("01.4", (lambda rgb, box: to_48(rgb),), "whole image"),
+        ("01.4", (lambda rgb, box: lesson01.to_input(rgb[..., ::-1], box),), "red and blue"),
+        ("01.4", (lambda rgb, box: to_48(cut(rgb, box), cv2.INTER_LINEAR),), "by default"),
+        ("01.4", (lambda rgb, box: to_48(cut(rgb, box), cv2.INTER_NEAREST),), "dropped: use"),
+        ("01.4", (lambda rgb, box: cv2.resize(cut(rgb, box), (48, 48)),), "three channels"),
+        ("01.4", (lambda rgb, box: to_48(cut(rgb, box)).astype(float),), "uint8"),
+        ("01.4", (lambda rgb, box: to_48(cut(rgb, (*box[:2], 96, 144))),), "should be"),
+        ("01.5", (lambda labels, names: labels,), "Keras"),
+        ("01.5", (lambda labels, names: np.array(names)[labels],), "text"),
+        ("01.5", (lambda labels, names: [fernb.EMOTIONS.index(name) for name in names][labels],), "array"),
         ("02.1", (np.exp,), "divide each row"),
         ("02.1", (lambda scores: np.exp(scores) / np.exp(scores).sum(),), "all samples"),
         ("02.1", (lambda scores: np.exp(scores) / np.exp(scores).sum(0),), "axis 1"),
@@ -142,7 +163,7 @@ def test_a_lesson_goes_on_with_what_is_right(capsys):
     assert capsys.readouterr().out.count("the function of fernb") == 2
 
 
-@pytest.mark.parametrize(("lesson", "functions"), [("01", 3), ("02", 6)])
+@pytest.mark.parametrize(("lesson", "functions"), [("01", 4), ("02", 6)])
 def test_the_solutions_are_right(lesson, functions):
     """The functions among them; ``make notebooks`` tries all of them where they stand."""
     text = (config.ROOT / "notebooks" / "solutions" / f"{lesson}.py").read_text(encoding="utf-8")

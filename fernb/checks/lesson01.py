@@ -7,6 +7,7 @@ import numpy as np
 
 from fernb import config
 from fernb.checks import difference, exercise
+from fernb.config import FACE_SIDE
 from fernb.labels import EMOTIONS
 from fernb.vision import images
 
@@ -17,11 +18,21 @@ def _expect_uint8(image: object) -> str | None:
     return None if kind == np.uint8 else f"the image should be uint8, and this is {kind}; `.astype(np.uint8)` converts"
 
 
+def to_input(rgb: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    """Return what is in ``box`` (x, y, width, height) of an RGB image, stretched to grey uint8 ``(48, 48)``."""
+    x, y, w, h = box
+    grey = images.to_grey(rgb[y : y + h, x : x + w])
+    return cv2.resize(grey, (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_AREA)
+
+
 @exercise("01.1")
 def negative(answer: Callable) -> str | None:
     """Black becomes white and white becomes black."""
     image = np.array([[0, 1, 100], [128, 200, 255]], np.uint8)
-    got = answer(image.copy())
+    try:
+        got = answer(image.copy())
+    except OverflowError as error:
+        return f"{error}: a uint8 holds 0 to 255, and black, 0, becomes 255 (not 256)"
     mistakes = [
         (image, "this is the image itself, unchanged"),
         (-image, "-image turns 0 into 0, but black should become white: count down from 255"),
@@ -51,7 +62,13 @@ def sharpen(answer: Callable) -> str | None:
         ((2 * grey - mean).clip(0, 255), "do not clip: return the sums as they are, also those below 0 or above 255"),
         (np.rint(2 * grey - mean).clip(0, 255), "the values were cut to 0…255: filter the image as float"),
     ]
-    hint = difference(answer(image.copy()), 2 * grey - mean, mistakes)
+    try:
+        got = answer(image.copy())
+    except cv2.error as error:
+        if "kernel is not a numpy array" not in str(error):
+            raise
+        return "OpenCV wants the kernel as an array, not a list: `np.array([…])`"
+    hint = difference(got, 2 * grey - mean, mistakes)
     if hint is None or any(hint == known for _, known in mistakes):
         return hint
     return _expect_sum_1(answer) or hint
@@ -82,10 +99,43 @@ def first_lost_angle(answer: float) -> str | None:
         return "the answer is one of the angles 0, 5, 10 … 60, as a number"
     if answer < truth:
         return "there the cascade still finds her face"
-    return "her face is lost earlier; draw the box that is found at a larger angle" if answer > truth else None
+    if answer > truth and found[answer]:
+        return "her face is lost earlier; draw the box that is found at a larger angle"
+    return "no box here, right, but her face is lost at a smaller angle already" if answer > truth else None
 
 
 @exercise("01.4")
+def to_input_of(answer: Callable) -> str | None:
+    """A box of a colour image, as a grey image of 48×48."""
+    image = np.random.default_rng(4).integers(0, 256, (190, 180, 3)).astype(np.uint8)
+    box = x, y, w, h = 10, 30, 96, 144  # whole blocks, and an image even where the slice is wrong
+    got = answer(image.copy(), box)
+    if np.ndim(got) == 3:
+        return "there are still three channels: make the image grey"
+    part = image[y : y + h, x : x + w]
+    plain_mean = part.mean(axis=2).round().astype(np.uint8)
+    default = cv2.resize(images.to_grey(part), (FACE_SIDE, FACE_SIDE))
+    mistakes = [
+        (to_input(image, (y, x, h, w)), "rows and columns are swapped; a slice takes the rows first: y, then x"),
+        (to_input(image, (x, y, w - x, h - y)), "a slice ends at y + h and x + w, not at h and w"),
+        (to_input(image, (x, y, h, w)), "width and height are swapped: y belongs to the height, x to the width"),
+        (to_input(image, (0, 0, 180, 190)), "this is the whole image, made smaller: crop the box first"),
+        (to_input(image[..., ::-1], box), "red and blue are swapped: the image is RGB, not BGR"),
+        (
+            cv2.resize(plain_mean, (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_AREA),
+            "weight the channels (section 3)",
+        ),
+        (images.to_grey(part)[::3, ::2], "most pixels were dropped: use interpolation=cv2.INTER_AREA"),
+        (default, "most pixels were dropped, as cv2.resize does by default: use interpolation=cv2.INTER_AREA"),
+    ]
+    return (
+        difference(got, to_input(image, box), mistakes, atol=2)
+        or _expect_uint8(got)
+        or difference(answer(image.copy(), (25, 7, 95, 70)), to_input(image, (25, 7, 95, 70)), atol=2)
+    )
+
+
+@exercise("01.5")
 def to_fernb(answer: Callable) -> str | None:
     """Labels by alphabet become labels in fernb's order."""
     names = sorted(EMOTIONS)

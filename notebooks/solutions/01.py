@@ -33,6 +33,15 @@ figure = plots.row(drawn_at)
 
 # %% 01.4
 # exercise 01.4
+def to_input(rgb, box):
+    """Return what is in `box` (x, y, width, height) as a grey uint8 image of 48×48 pixels."""
+    x, y, w, h = box
+    crop = cv2.cvtColor(rgb[y : y + h, x : x + w], cv2.COLOR_RGB2GRAY)  # rows first
+    return cv2.resize(crop, (48, 48), interpolation=cv2.INTER_AREA)
+
+
+# %% 01.5
+# exercise 01.5
 def to_fernb(labels, class_names):
     """Return `labels` (n,), numbered by `class_names`, as indices into fernb.EMOTIONS."""
     table = np.array([fernb.EMOTIONS.index(name) for name in class_names])
