@@ -306,6 +306,15 @@ def test_doctor_says_how_to_get_yunet(monkeypatch, tmp_path):
     assert "face_yunet.onnx has an unknown hash and is not used" in run("doctor").stdout
 
 
+def test_doctor_names_files_without_folders_where_asked(monkeypatch, tmp_path):
+    (tmp_path / "faces.npz").touch()
+    monkeypatch.setenv("FERNB_DATA", str(tmp_path / "faces.npz"))
+    assert "data          faces.npz" in doctor.check(folders=False)[0]
+    monkeypatch.setenv("FERNB_DATA", str(tmp_path / "absent.npz"))
+    whole = [line for line in doctor.check(folders=False)[0] if "ERROR" in line]
+    assert whole and str(tmp_path / "absent.npz") in whole[0], "what an error names stays whole"
+
+
 def test_doctor_sees_missing_data_and_model(monkeypatch, tmp_path):
     monkeypatch.setenv("FERNB_DATA", str(tmp_path / "absent.csv"))
     monkeypatch.setattr(config, "DEFAULT_MODEL", tmp_path / "absent.tflite")

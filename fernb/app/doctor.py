@@ -1,6 +1,7 @@
 """``fernb doctor``: what is here, what is missing, and the remedy, a line each."""
 
 import platform
+import re
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, distributions, version
@@ -11,8 +12,11 @@ from fernb.errors import FernbError
 from fernb.vision.detection import find_yunet
 
 
-def check() -> tuple[list[str], bool]:
+def check(*, folders: bool = True) -> tuple[list[str], bool]:
     """Return the lines, and whether all is well enough to work.
+
+    With ``folders=False`` a file is named without its folder, so that a notebook with these lines can be
+    passed on; only lines with ERROR stay whole, for what they say to do.
 
     Does not import TensorFlow: versions come from the packages' metadata.
     """
@@ -34,6 +38,8 @@ def check() -> tuple[list[str], bool]:
     lines.append(
         f"ffmpeg        {'found' if ffmpeg else 'missing: annotated videos will not play in a browser; install ffmpeg'}"
     )
+    if not folders:
+        lines = [line if "ERROR" in line else re.sub(r"\S*[/\\]", "", line) for line in lines]
     return lines, well
 
 
