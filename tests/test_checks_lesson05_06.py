@@ -39,6 +39,20 @@ def never_waiting(stamps, turn):
     return answer
 
 
+def taken_before(stamps, turn):
+    """A live loop for which a frame of exactly now is not there yet."""
+    frame, now, answer = 0, stamps[0], [0]
+    while frame + 1 < len(stamps):
+        now = max(now + turn, stamps[frame + 1])
+        frame = max([frame + 1, *(i for i, stamp in enumerate(stamps) if stamp < now)])
+        answer.append(frame)
+    return answer
+
+
+def around(times, rows, seconds):
+    return np.array([rows[abs(t - times) <= seconds].mean(0) for t in times])
+
+
 def last_frames(times, rows, seconds):
     return np.array([rows[max(0, i - 2) : i + 1].mean(0) for i in range(len(times))])
 
@@ -107,6 +121,8 @@ def all_faces_count(predict, before, after, true, goal):
         ("05.1", (lambda stamps, turn: [0, 0, 2, 4],), "takes a frame twice"),
         ("05.1", (lambda stamps, turn: [0, 3],), "the loop takes [0, 2, 4]"),
         ("05.1", (never_waiting,), "the clock must wait"),
+        ("05.1", (taken_before,), "is your comparison `<=`"),
+        ("05.2", (around,), "still to come"),
         ("05.2", (last_frames,), "0.5 seconds, the value at (3, 0)"),
         ("05.2", (until_now,), "exactly `seconds` ago"),
         ("05.2", (lambda times, rows, seconds: smooth(times, rows, "exponential", seconds),), "exponential smoothing"),
@@ -121,6 +137,7 @@ def all_faces_count(predict, before, after, true, goal):
             (lambda look_back, costs, extra: fewest(look_back, costs, extra + costs[0][0] - 1e-6),),
             "0.1, which has",
         ),
+        ("05.5", (None,), "a number of seconds"),
         ("05.5", (1,), "one frame before she left"),
         ("05.5", (2,), "she is somebody new"),
         ("05.5", (0.5,), "after a longer gap"),

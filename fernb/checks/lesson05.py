@@ -4,6 +4,7 @@ import numpy as np
 
 from fernb.checks import difference, exercise
 
+FUTURE = "that also uses frames that are still to come, which nobody has when it happens live"
 AFTER_A_PAUSE = ([0, 10, 10.2, 10.4], 0.5, [0, 1, 3])  # a clock that never waited would take them all
 
 
@@ -26,6 +27,8 @@ def taken(function) -> str | None:
             if got == list(range(len(stamps))):
                 if stamps == AFTER_A_PAUSE[0]:
                     return f"{asked}, yours takes every one; the clock must wait for a frame, up to the frame's stamp"
+                if turn in np.subtract.outer(stamps, stamps):
+                    return f"{asked}, a frame comes just when the loop is free, and is there: is your comparison `<=`?"
                 return f"{asked}, yours takes every frame; the loop must drop those that are not the newest"
             if got[1:] and min(np.diff(got)) == 0:
                 return f"{asked}, yours takes a frame twice; where no new one has come, it must wait"
@@ -45,7 +48,11 @@ def window_mean(function) -> str | None:
     mistakes = [
         (
             np.array([rows[past <= 0.5].mean(0) for past in ago]),
-            "that also uses frames that are still to come, which nobody has when it happens live",
+            FUTURE,
+        ),
+        (
+            np.array([rows[abs(past) <= 0.5].mean(0) for past in ago]),
+            FUTURE,
         ),
         (
             np.array([rows[(past > 0) & (past <= 0.5)].mean(0) if i else rows[0] for i, past in enumerate(ago)]),
@@ -108,6 +115,8 @@ def choose(function) -> str | None:
 
 @exercise("05.5")
 def longest_gap(seconds) -> str | None:
+    if seconds is None:
+        return "`longest_gap` is None; give a number of seconds"
     mistakes = [
         (1.0, "max_lost counts from when she was last seen, and that was one frame before she left"),
         (0.8, "a person who was not seen for exactly max_lost is not forgotten yet: is your comparison `<=`?"),
