@@ -89,7 +89,7 @@ FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
         ("01.3", ("thirty",), "one of the angles"),
         ("01.4", (lambda rgb, box: to_48(rgb[box[0] : box[0] + box[2], box[1] : box[1] + box[3]]),), "rows first"),
         ("01.4", (lambda rgb, box: to_48(rgb[box[1] : box[3], box[0] : box[2]]),), "ends at"),
-        ("01.4", (lambda rgb, box: to_48(rgb),), "whole image"),
+        ("01.4", (lambda rgb, box: to_48(rgb),), "every box"),
         ("01.4", (lambda rgb, box: lesson01.to_input(rgb[..., ::-1], box),), "red and blue"),
         ("01.4", (lambda rgb, box: to_48(cut(rgb, box), cv2.INTER_LINEAR),), "by default"),
         ("01.4", (lambda rgb, box: to_48(cut(rgb, box), cv2.INTER_NEAREST),), "dropped: use"),
