@@ -48,10 +48,23 @@ def total_variation(function) -> str | None:
     across = (image[:, :-1, 1:] - image[:, :-1, :-1]) / 255
     squares = down**2 + across**2
     lengths = np.sqrt(squares + 1e-4)
+    other_row = (image[:, 1:, 1:] - image[:, 1:, :-1]) / 255
+    other_column = (image[:, 1:, 1:] - image[:, :-1, 1:]) / 255
     mistakes = [
+        (
+            np.sqrt(down**2 + other_row**2 + 1e-4).mean() - 1e-2,
+            "across starts at the same pixel as down: image[:, :-1, 1:] - image[:, :-1, :-1]",
+        ),
+        (
+            np.sqrt(other_column**2 + across**2 + 1e-4).mean() - 1e-2,
+            "down starts at the same pixel as across: image[:, 1:, :-1] - image[:, :-1, :-1]",
+        ),
         (lengths.mean(), "subtract 0.01 at the end, so that a plain area has none"),
-        (np.sqrt(squares).mean(), "under the square root, which has no slope at 0, add 1e-4; at the end subtract 0.01"),
-        (np.sqrt(squares).mean() - 1e-2, "add 1e-4 under the square root, which has no slope at 0"),
+        (
+            np.sqrt(squares).mean(),
+            "add 1e-4 under the square root, which is infinitely steep at 0; at the end subtract 0.01",
+        ),
+        (np.sqrt(squares).mean() - 1e-2, "add 1e-4 under the square root, which is infinitely steep at 0"),
         (lengths.sum() - 1e-2, "take the mean of the lengths, not their sum"),
         ((abs(down) + abs(across)).mean(), "the length of an arrow is the square root of down² + across²"),
         ((abs(down) + abs(across)).mean() / 2, "the length of an arrow is the square root of down² + across²"),
@@ -102,7 +115,7 @@ def _follows(function, array: np.ndarray, *more: np.ndarray) -> str | None:
     if gradient is None:
         return "the gradient gets lost: calculate with TensorFlow (tf.matmul, tf.reduce_mean, tf.sqrt), not with NumPy"
     if not np.isfinite(gradient).all():
-        return "the gradient of a plain area is NaN: a square root has no slope at 0; add 1e-4 under it"
+        return "the gradient of a plain area is NaN: a square root is infinitely steep at 0; add 1e-4 under it"
     return None
 
 
