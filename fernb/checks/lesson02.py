@@ -53,6 +53,9 @@ def softmax_of(answer: Callable) -> str | None:
     """Each row's exponentials over their sum, for large scores as well."""
     scores = np.array([[2.0, 1.0, -1.0], [0.0, 0.0, 0.0], [-1.0, 0.5, 3.0], [0.3, 0.2, 0.1]])
     powers, shifted = np.exp(scores), np.exp(scores - scores.max(axis=1, keepdims=True))
+    with np.errstate(all="ignore"):
+        by_quotient = np.exp(scores / scores.max(axis=1, keepdims=True))
+        by_quotient /= by_quotient.sum(axis=1, keepdims=True)
     far = np.array([[0.0, 1.0, 2.0], [1000.0, 1001.0, 1002.0]])
     mistakes = [
         (powers, "these are the exponentials; divide each row by its sum"),
@@ -61,6 +64,7 @@ def softmax_of(answer: Callable) -> str | None:
         (shifted / shifted.sum(), "you divided by the sum over all samples; each *row* must add up to 1"),
         (powers / powers.sum(axis=0), "axis 0 sums over the samples; the classes are axis 1"),
         (shifted / shifted.sum(axis=0), "axis 0 sums over the samples; the classes are axis 1"),
+        (by_quotient, "subtract the largest score of each row; you divided by it"),
         (scores / scores.sum(axis=1, keepdims=True).clip(1e-9), "take the exponential of the scores first"),
         (np.log(softmax(scores)), "these are logarithms of the probabilities"),
         (softmax(-scores), "the sign is wrong: the largest score must get the largest probability"),
@@ -94,6 +98,7 @@ def cross_entropy_of(answer: Callable) -> str | None:
         (-costs.mean(), "the sign is missing: a logarithm of a probability is negative, and a loss is not"),
         (-np.log(probs.max(1)).mean(), "you took the largest probability of each row; take that of the *true* class"),
         (-np.log(probs[:, labels]).mean(), "`probs[:, labels]` takes four columns; index rows and columns in pairs"),
+        (costs.sum() / probs.size, "you divided by samples × classes; divide by the number of samples"),
         (-np.log(probs).mean(), "you averaged over all classes; only the true class of each sample counts"),
         (-np.log(probs[np.arange(4), labels].mean()), "take the logarithm of each sample first, then the mean"),
         (1 - np.exp(-costs).mean(), "where is the logarithm?"),
@@ -178,8 +183,14 @@ def step_of(answer: Callable) -> str | None:
     if hint := _pair(got, "the new weights and the new bias"):
         return hint
     slopes = gradient(weights, bias, x, labels, penalty)
-    for name, new, old, slope in zip(("weights", "bias"), got, (weights, bias), slopes, strict=True):
+    without = gradient(weights, bias, x, labels, 0)
+    exchanged = gradient(weights, bias, x, labels, rate)
+    for k, (name, new, old) in enumerate(zip(("weights", "bias"), got, (weights, bias), strict=True)):
+        slope = slopes[k]
         mistakes = [
+            (old - rate * without[k], "the penalty is missing: hand it on to `gradient`"),
+            (old - rate * (slope + penalty * old), "the penalty counts twice: `gradient` has it already"),
+            (old - penalty * exchanged[k], "`rate` and `penalty` have changed places"),
             (old + rate * slope, "this goes uphill: subtract"),
             (old - slope, "the learning rate is missing"),
             (old - slope / rate, "multiply by the learning rate; you divided"),
