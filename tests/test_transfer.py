@@ -376,3 +376,18 @@ def test_the_command_measures_publishes_and_resumes(data, tmp_path, monkeypatch)
 def test_the_command_says_what_is_missing(nowhere, data):
     outcome = CliRunner().invoke(main, ["transfer", "--backbone", "ResNet50", "--data", str(data)])
     assert outcome.exit_code == 1 and outcome.output.startswith("fernb: there are no ImageNet weights of ResNet50")
+
+
+def test_in_fit_only_a_frozen_normalisation_keeps_its_running_mean():
+    """What lesson 4 teaches, against Keras's guide: a newer Keras may change it, and then the lesson must follow."""
+    bright = np.full((8, 1), 5, np.float32)
+    kept = {}
+    for trainable in (True, False):
+        inputs = keras.Input((1,))
+        norm = keras.layers.BatchNormalization()
+        model = keras.Model(inputs, norm(inputs, training=False))
+        norm.trainable = trainable
+        model.compile("sgd", "mse")
+        model.fit(bright, bright, verbose=0)
+        kept[trainable] = float(keras.ops.convert_to_numpy(norm.moving_mean)[0])
+    assert kept[True] > 0 and kept[False] == 0
