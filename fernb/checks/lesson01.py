@@ -99,7 +99,7 @@ def first_lost_angle(answer: float) -> str | None:
         return "the answer is one of the angles 0, 5, 10 … 60, as a number"
     if answer < truth:
         return "there the cascade still finds her face"
-    if answer > truth and found[answer]:
+    if answer > truth and found[int(answer)]:
         return "her face is lost earlier; draw the box that is found at a larger angle"
     return "no box here, right, but her face is lost at a smaller angle already" if answer > truth else None
 

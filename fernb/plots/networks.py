@@ -112,8 +112,8 @@ def reliability_diagram(table: dict[str, list[float]], ax: "Axes | None" = None)
     ax = new_axes(ax, (3.8, 3.4))
     ax.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="confidence = accuracy")
     sizes = 200 * np.array(table["count"]) / max(table["count"])
-    looks = {"s": sizes, "color": BLUE, "alpha": 0.8, "clip_on": False}  # a large point at 100 % is drawn whole
-    ax.scatter(table["confidence"], table["accuracy"], label="faces (area: number)", **looks)
+    points = ax.scatter(table["confidence"], table["accuracy"], sizes, BLUE, alpha=0.8, label="faces (area: number)")
+    points.set_clip_on(False)  # a large point at 100 % is drawn whole
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy")
     percent(ax.xaxis)
     percent(ax.yaxis)
