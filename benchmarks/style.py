@@ -3,6 +3,7 @@
     python benchmarks/style.py gallery [STYLE ...]            # pictures of 224 pixels, with losses and seconds
     python benchmarks/style.py untrained                      # eight draws of the untrained VGG, to choose by eye
     python benchmarks/style.py compare squeezenet_notop.h5    # beside features of ImageNet: SqueezeNet 1.1
+    python benchmarks/style.py portrait squeezenet_notop.h5   # the face of notebook 07 in glass, by SqueezeNet
     python benchmarks/style.py emotion [DATA]                 # predictions before and after
     python benchmarks/style.py features vgg.keras             # cut the default features out of a network
 
@@ -111,6 +112,17 @@ def compare_features(weights: str) -> None:
         rows.append(np.hstack(row))
         write_image(OUT / "compared.jpg", np.vstack(rows))
         _write("compared.json", {**about(), **settings, "rows": told})
+
+
+@main.command()
+@click.argument("weights")
+def portrait(weights: str) -> None:
+    """Much total variation, as the first layer looks at every second pixel only and leaves a grid."""
+    picture = _sample("eileen_collins")
+    face = cut_face(picture, find_faces(picture)[0], margin=0.5)
+    settings = {"size": 240, "steps": 80, "smooth": 15.0}
+    result = transfer_style(face, style_image("glass"), features=squeezenet(weights), **settings)
+    save(result, OUT / "portrait.jpg", content="eileen_collins.jpg", style="glass", **about())
 
 
 def squeezenet(weights: str) -> FeatureExtractor:

@@ -22,6 +22,11 @@ def gram(maps):
     return tf.matmul(flat(maps), flat(maps), transpose_a=True) / PLACES
 
 
+def reshaped(maps):
+    table = tf.reshape(maps, (maps.shape[-1], -1))
+    return tf.matmul(table, table, transpose_b=True) / PLACES
+
+
 def relative(off, wanted):
     return tf.reduce_mean(off) / tf.reduce_mean(wanted**2)
 
@@ -62,11 +67,16 @@ def mixed(original, painted, mask):
     return mask[..., None] * painted + (1 - mask[..., None]) * original
 
 
+def switched(original, painted, where):
+    return np.where(where[..., None], painted, original)
+
+
 @pytest.mark.parametrize(
     ("number", "answers", "word"),
     [
         ("07.1", (lambda maps: gram(maps) * PLACES,), "divides by the number of places"),
         ("07.1", (lambda maps: flat(maps) @ tf.transpose(flat(maps)) / PLACES,), "pairs places"),
+        ("07.1", (reshaped,), "cannot exchange axes"),
         ("07.1", (lambda maps: gram(maps - tf.reduce_mean(maps, (0, 1, 2))),), "subtract nothing yet"),
         ("07.1", (lambda maps: gram(maps).numpy(),), "with TensorFlow"),
         ("07.1", (lambda maps: tf.constant(np.asarray(gram(maps))),), "with TensorFlow"),
@@ -74,6 +84,7 @@ def mixed(original, painted, mask):
         ("07.2", (lambda gram, wanted: tf.reduce_mean((gram - wanted) ** 2),), "divide by the mean square"),
         ("07.2", (lambda gram, wanted: relative((gram - wanted) ** 2, gram),), "not of `gram`"),
         ("07.2", (lambda gram, wanted: (gram - wanted) ** 2 / tf.reduce_mean(wanted**2),), "one number"),
+        ("07.2", (lambda gram, wanted: tf.reduce_mean(((gram - wanted) / wanted) ** 2),), "two means first"),
         ("07.2", (lambda gram, wanted: np.float32(relative((gram - wanted) ** 2, wanted)),), "with TensorFlow"),
         ("07.3", (lambda image: variation(image, off=0),), "subtract 0.01"),
         ("07.3", (lambda image: variation(image, 0, 0),), "steep at 0"),
@@ -95,6 +106,8 @@ def mixed(original, painted, mask):
         ("07.4", ("three", 4.3636, AT_END), "one number"),
         ("07.5", (outside, lambda original, painted, mask: mask * painted + (1 - mask) * original), "third axis"),
         ("07.5", (outside, lambda *images: mixed(images[1], images[0], images[2]).astype(np.uint8)), "wrong way round"),
+        ("07.5", (outside, lambda a, b, mask: switched(a, b, mask > 0)), "asks for a mixture"),
+        ("07.5", (outside, lambda a, b, mask: switched(a, b, mask == 1)), "asks for a mixture"),
         ("07.5", (outside, mixed), "should be uint8"),
         ("07.5", (lambda height, width, box: 1 - outside(height, width, box), mixed), "other way round"),
         ("07.5", (lambda height, width, box: outside(width, height, box).T, mixed), "y and h come first"),

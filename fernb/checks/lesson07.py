@@ -16,6 +16,10 @@ def gram_matrix(function) -> str | None:
         (flat.T @ flat / 2, "divide by the number of places, not by the number of filters"),
         (flat @ flat.T / 6, "that pairs places with places; pair the filters: the result has one row for each filter"),
         (flat @ flat.T / 2, "that pairs places with places; pair the filters: the result has one row for each filter"),
+        (
+            maps.reshape(2, 6) @ maps.reshape(2, 6).T / 6,
+            "a reshape cannot exchange axes: make the table (places, filters), and transpose it in the product",
+        ),
         (centred.T @ centred / 6, "subtract nothing yet; the shift comes later in the lesson"),
         (flat.T @ flat / 6 * np.eye(2), "that pairs each filter only with itself; pair it with all the others too"),
     ]
@@ -36,6 +40,7 @@ def style_loss(function) -> str | None:
         (np.sqrt(truth), "no square root: it is a ratio of two means of squares"),
         (off.mean() / wanted.mean() ** 2, "square first, then take the mean: mean of `wanted**2`"),
         (abs(gram - wanted).mean() / abs(wanted).mean(), "take squares, not absolute values"),
+        ((off / square).mean(), "take the two means first, and divide one by the other"),
         (off / square.mean(), "one number is asked for: take the mean of the squared differences"),
     ]
     return _follows(function, gram, wanted) or difference(function(_tensor(gram), _tensor(wanted)), truth, mistakes)
@@ -193,9 +198,9 @@ def _blend(function) -> str | None:
     expected = np.rint(painted * weight + original * (1 - weight))
     mistakes = [
         (np.rint(original * weight + painted * (1 - weight)), "the mask is the wrong way round: painted where it is 1"),
-        (
-            np.where(weight >= 0.5, painted, original),
-            "between 0 and 1 the mask asks for a mixture, not for one of both",
+        *(
+            (np.where(switch, painted, original), "between 0 and 1 the mask asks for a mixture, not for one of both")
+            for switch in (weight >= 0.5, weight > 0, weight == 1)
         ),
     ]
     try:
