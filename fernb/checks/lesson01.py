@@ -35,7 +35,7 @@ def negative(answer: Callable) -> str | None:
         return f"{error}: a uint8 holds 0 to 255, and black, 0, becomes 255 (not 256)"
     mistakes = [
         (image, "this is the image itself, unchanged"),
-        (-image, "-image turns 0 into 0, but black should become white: count down from 255"),
+        (-image, "0 stays 0 here, but black should become white, 255: count down from 255"),
         (256 - image.astype(int), "the brightest pixel value is 255, not 256"),
         (image[:, ::-1], "this mirrors the image; change the pixel values, not their places"),
     ]
