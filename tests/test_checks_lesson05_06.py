@@ -137,6 +137,11 @@ def all_faces_count(predict, before, after, true, goal):
             (lambda look_back, costs, extra: fewest(look_back, costs, extra + costs[0][0] - 1e-6),),
             "0.1, which has",
         ),
+        (
+            "05.4",
+            (lambda look_back, costs, extra: -fewest([-back for back in look_back], costs, extra + costs[0][0]),),
+            "as few false changes but comes later",
+        ),
         ("05.5", (None,), "a number of seconds"),
         ("05.5", (1,), "one frame before she left"),
         ("05.5", (2,), "she is somebody new"),

@@ -94,6 +94,7 @@ def choose(function) -> str | None:
         (falling, 0.375, 0.2),
         (falling, 0.25, 0.2),
         ([(0.0, 10.0), (0.125, 4.0), (0.25, 6.0), (0.5, 0.0)], 0.25, 0.1),
+        ([(0.0, 10.0), (0.125, 2.0), (0.25, 2.0), (0.5, 0.0)], 0.25, 0.1),
     )
     for costs, extra, expected in cases:
         got = function(list(look_back), list(costs), extra)
@@ -104,11 +105,13 @@ def choose(function) -> str | None:
         asked = f"with {look_back}, {costs} and extra={extra}, {expected} is right"
         if got not in look_back:
             return f"{asked}; yours gave {got}, which is none of `look_back`"
-        raw, (delay, _) = costs[0][0], costs[look_back.index(got)]
+        raw, (delay, false) = costs[0][0], costs[look_back.index(got)]
         if got == min(zip(look_back, costs, strict=True), key=lambda one: (one[1][0] > extra, one[1][1]))[0]:
             return f"{asked}; yours gave {got}: `extra` counts from the delay of the raw answers, here {raw} s"
         if delay > raw + extra:
             return f"{asked}; yours gave {got}, which is {delay - raw} s later than raw"
+        if false == costs[look_back.index(expected)][1]:
+            return f"{asked}; yours gave {got}, which has as few false changes but comes later"
         return f"{asked}; yours gave {got}, which has more false changes"
     return None
 

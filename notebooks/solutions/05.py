@@ -37,11 +37,9 @@ def stabilise(labels, hold):
 def choose(look_back, costs, extra):
     """Return one of `look_back`; `costs` has a pair (delay, false changes) for each of them."""
     latest = costs[look_back.index(0)][0] + extra
-    quick = {seconds: false for seconds, (delay, false) in zip(look_back, costs, strict=True) if delay <= latest}
-    return min(quick, key=quick.get)
-
-
-print("evening, 0.15 s:", choose(LOOK_BACK, costs["evening"], 0.15))
+    both = zip(look_back, costs, strict=True)
+    quick = {seconds: (false, delay) for seconds, (delay, false) in both if delay <= latest}
+    return min(quick, key=quick.get)  # pairs: the fewest false changes, and of equals the smallest delay
 
 
 # %% 05.5
