@@ -112,22 +112,17 @@ def pooled(reduce, axis=(2, 4)):
         ("03.6", (lambda a, b: a.mean() > b.mean(),), "holds zero"),
         ("03.6", (lambda a, b: interval(a - b)[1] > 0 or interval(a)[1] > 0 > interval(b)[1],), "does not show"),
         ("03.6", (lambda a, b: interval(a - b)[1] > 0 or interval(a - b)[2] < 0,), "better one"),
-        ("04.1", (lambda faces: np.stack([faces] * 3, 1),), "last axis"),
-        ("04.1", (lambda faces: np.stack([faces] * 3, -1),), "float32"),
-        ("04.2", (lambda images: images / 255,), "0..1"),
-        ("04.2", (lambda images: np.subtract(images / 127.5, 1, out=images),), "new one"),
-        ("04.2", (lambda images: images / 127.5 + 1,), "take the 1 away"),
         ("04.3", (pooled(np.max),), "largest"),
         ("04.3", (pooled(np.sum),), "sum"),
         ("04.3", (pooled(np.mean, (1, 3)),), "over the fields"),
         ("04.3", (lambda maps, grid: maps.reshape(2, grid, 6 // grid, 6 // grid, grid, 5).mean((2, 3)),), "order"),
         ("04.3", (lambda maps, grid: maps.reshape(2, 6 // grid, grid, 6 // grid, grid, 5).mean((1, 3)),), "order"),
-        ("04.5", (["fine-tuned", "pixels"], SCORES), "no way"),
-        ("04.5", (["pre-trained", "from scratch"], SCORES), "'from scratch' and 'pixels' is not larger than luck"),
-        ("04.5", (["nobody", "pre-trained"], SCORES), "over 'from scratch' is not"),
-        ("04.5", (["nobody", "nobody"], SCORES), "one way leads"),
-        ("04.5", ("nobody", SCORES), "a list of 2"),
-        ("04.5", (["nobody"], SCORES), "a list of 2"),
+        ("04.4", (["fine-tuned", "pixels"], SCORES), "no way"),
+        ("04.4", (["pre-trained", "from scratch"], SCORES), "'from scratch' and 'pixels' is not larger than luck"),
+        ("04.4", (["nobody", "pre-trained"], SCORES), "over 'from scratch' is not"),
+        ("04.4", (["nobody", "nobody"], SCORES), "one way leads"),
+        ("04.4", ("nobody", SCORES), "a list of 2"),
+        ("04.4", (["nobody"], SCORES), "a list of 2"),
     ],
 )
 def test_a_typical_mistake_gets_its_hint(number, answers, word):
@@ -142,47 +137,87 @@ def test_pixels_may_be_scaled_in_any_way(scaling):
     assert judge("03.5", lambda: network(scaling(), *end_of_small())).outcome == RIGHT
 
 
-def small_backbone():
-    norm = layers.BatchNormalization
-    parts = [layers.Conv2D(2, 3, name="a"), norm(), layers.Conv2D(2, 3, name="b"), norm(), layers.Conv2D(2, 3)]
-    return network(*parts)
+def own(scale=1 / 127.5, offset=-1, pool=layers.GlobalAveragePooling2D, activation="softmax", frozen=True):
+    """An answer to 04.1 with the faults that are asked for."""
 
+    def own_network(trunk):
+        trunk.trainable = not frozen
+        inputs = keras.Input((48, 48, 1))
+        grey = layers.Rescaling(scale, offset=offset)(layers.Resizing(64, 64)(inputs))
+        maps = trunk(layers.Concatenate()([grey] * 3))
+        return keras.Model(inputs, layers.Dense(7, activation=activation)(pool()(maps)))
 
-def all_learn(model, first):
-    for layer in model.layers:
-        layer.trainable = True
-
-
-def norms_too(model, first):
-    on = False
-    for layer in model.layers:
-        on = on or layer.name == first
-        layer.trainable = on
-
-
-def test_layers_that_learn():
-    model = small_backbone()
-    assert "comes before" in judge("04.4", all_learn, model).hint
-    assert "normalisation" in judge("04.4", norms_too, model).hint
-    assert all(layer.trainable for layer in model.layers)  # the check leaves the network as it was
+    return own_network
 
 
 @pytest.mark.parametrize(
-    ("number", "name", "more"),
+    ("answer", "word"),
     [
-        ("03.1", "mended_step", ()),
-        ("03.2", "early_stopping", ()),
-        ("03.3", "dropout", ()),
-        ("03.4", "smooth", ()),
-        ("03.5", "small_network", ()),
-        ("03.6", "better", ()),
-        ("04.1", "three_channels", ()),
-        ("04.2", "for_mobilenet", ()),
-        ("04.3", "pool", ()),
-        ("04.4", "unfreeze", (small_backbone,)),
+        (own(frozen=False), "freeze"),
+        (own(1, 0), "0..255"),
+        (own(1 / 255, 0), "0..1"),
+        (own(activation=None), "softmax"),
+        (own(pool=layers.GlobalMaxPooling2D), "largest"),
+        (own(pool=layers.Flatten), "means of the 8 maps"),
+        (lambda trunk: trunk, "a grey face"),
+        (lambda trunk: None, "keras.Model"),
     ],
 )
-def test_the_solution_is_right(number, name, more):
+def test_a_network_that_is_put_together_wrongly_gets_its_hint(answer, word):
+    verdict = judge("04.1", answer)
+    assert verdict.outcome == "not yet" and word in verdict.hint, verdict
+
+
+def tuning(whole=True, norms=False, lower=False, early=False, rate=None, loss="sparse_categorical_crossentropy"):
+    """An answer to 04.2 with the faults that are asked for."""
+
+    def start_tuning(net, trunk, first, given):
+        if early:
+            net.compile(keras.optimizers.Adam(given), loss)
+        on = lower
+        for layer in trunk.layers:
+            on = on or layer.name == first
+            layer.trainable = on and (norms or not isinstance(layer, layers.BatchNormalization))
+        if whole:  # without unfreezing what is in it
+            trunk._trainable = True
+        if not early and loss:
+            net.compile(keras.optimizers.Adam(rate or given), loss)
+
+    return start_tuning
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        (tuning(whole=False), "itself"),
+        (tuning(norms=True), "normalisation"),
+        (tuning(lower=True), "comes before"),
+        (tuning(early=True), "compile last"),
+        (tuning(loss=None), "compile the network again"),
+        (tuning(rate=1e-3), "0.001"),
+        (tuning(loss="mse"), "stay what it was"),
+    ],
+)
+def test_fine_tuning_that_starts_wrongly_gets_its_hint(answer, word):
+    verdict = judge("04.2", answer)
+    assert verdict.outcome == "not yet" and word in verdict.hint, verdict
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        ("03.1", "mended_step"),
+        ("03.2", "early_stopping"),
+        ("03.3", "dropout"),
+        ("03.4", "smooth"),
+        ("03.5", "small_network"),
+        ("03.6", "better"),
+        ("04.1", "own_network"),
+        ("04.2", "start_tuning"),
+        ("04.3", "pool"),
+    ],
+)
+def test_the_solution_is_right(number, name):
     text = (config.ROOT / "notebooks" / "solutions" / f"{number[:2]}.py").read_text(encoding="utf-8")
     names = {
         "np": np,
@@ -195,4 +230,4 @@ def test_the_solution_is_right(number, name, more):
         "SIZES": (20, 1000),
     }
     exec(text, names)
-    assert judge(number, names[name], *(make() for make in more)).outcome == RIGHT
+    assert judge(number, names[name]).outcome == RIGHT

@@ -9,6 +9,7 @@ from fernb import config, plots
 from fernb.data.faceset import FaceSet, make_splits
 from fernb.errors import ModelError
 from fernb.networks import backbones, storage
+from fernb.transfer import finetuning
 
 CELLS = {
     cell["id"]: cell.source
@@ -54,3 +55,11 @@ def test_a_wrong_weight_file_is_an_error_and_not_another_network(tmp_path):
     exec(CELLS["table"], names)
     with pytest.raises(ModelError, match="no weight file"):
         exec(CELLS["load"], names)
+
+
+def test_normalisation_learns_with_the_momentum_of_fernb_transfer():
+    """The lesson's summary, its trial and the command follow one rule."""
+    momentum = f"{finetuning.MOMENTUM}"
+    assert f"(1e-4, {momentum})" in CELLS["tune-fit"]
+    assert f"a momentum of {momentum}, not 0.99" in CELLS["limits"]
+    assert f"the momentum of {momentum}" in CELLS["keep-md"]

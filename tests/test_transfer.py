@@ -324,6 +324,8 @@ def test_normalisation_may_learn_too(mobilenet, tmp_path):
         and not all(map(np.array_equal, before[layer.name], layer.get_weights()))
     ]
     assert changed == ["conv_dw_5_bn", "conv_pw_5_bn", "conv_dw_6_bn", "conv_pw_6_bn", "head_norm"]
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable]
+    assert {layer.momentum for layer in norms} == {finetuning.MOMENTUM} and finetuning.MOMENTUM**30 < 0.05
     assert not np.allclose(bottleneck.answers(model, FACES), frozen)
     portable = architectures.to_standard_layers(model)  # no layer of fernb's own is left in the file
     assert {type(layer).__module__.split(".")[0] for layer in portable.layers} == {"keras"}

@@ -1,42 +1,104 @@
 """Checks of lesson 4."""
 
+import keras
 import numpy as np
+from keras import layers
 from scipy import stats
 
 from fernb.checks import difference, exercise
 
+SMALL, SIDE = 8, 64
+"""Of the trunk that the checks hand out: how many maps it gives, and the side of the images that it wants."""
+
+
+def _small_trunk() -> keras.Model:
+    """Return a trunk with two convolutions, ``low`` and ``high``, each with batch normalisation."""
+    rng, inputs = np.random.default_rng(4), keras.Input((SIDE, SIDE, 3))
+    low = layers.Conv2D(4, 5, strides=4, activation="relu", name="low")(inputs)
+    high = layers.Conv2D(SMALL, 3, strides=2, activation="relu", name="high")(layers.BatchNormalization()(low))
+    trunk = keras.Model(inputs, layers.BatchNormalization()(high))
+    trunk.set_weights([rng.uniform(-0.2, 0.5, array.shape) for array in trunk.get_weights()])
+    for layer in trunk.layers:
+        if _is_norm(layer):
+            layer.moving_variance.assign(np.ones(layer.moving_variance.shape))
+    return trunk
+
 
 @exercise("04.1")
-def grey_as_rgb(three_channels):
-    faces = np.random.default_rng(1).integers(0, 256, (2, 48, 48), dtype=np.uint8)
-    got = three_channels(faces.copy())
-    expected = np.stack([faces] * 3, -1).astype(np.float32)
+def put_together(own_network):
+    trunk = _small_trunk()
+    net = own_network(trunk)
+    if not isinstance(net, keras.Model):
+        return f"a keras.Model is wanted, and this is {type(net).__name__}"
+    if net.input_shape[1:] != (48, 48, 1):
+        return f"the network takes {net.input_shape[1:]}; a grey face is (48, 48, 1)"
+    if net.output_shape[1:] != (7,):
+        return f"the network gives {net.output_shape[1:]} for each face; seven probabilities are wanted"
+    if trunk.trainable_weights:
+        return "the trunk may still learn; freeze it"
+    shapes = [tuple(weight.shape) for weight in net.trainable_weights]
+    if shapes != [(SMALL, 7), (7,)]:
+        return (
+            f"the weights that may learn have the shapes {shapes}; one Dense(7) on the means of the {SMALL} maps "
+            f"has [({SMALL}, 7), (7,)]"
+        )
+    return _answers(net, trunk)
+
+
+def _answers(net: keras.Model, trunk: keras.Model) -> str | None:
+    rng = np.random.default_rng(1)
+    faces = rng.integers(0, 256, (3, 6, 6, 1)).repeat(8, 1).repeat(8, 2).astype(np.float32)
+    kernel, bias = (rng.normal(0, 0.3, weight.shape) for weight in net.trainable_weights)
+    for weight, value in zip(net.trainable_weights, (kernel, bias), strict=True):
+        weight.assign(value)
+    rgb = np.repeat(np.asarray(keras.ops.image.resize(faces, (SIDE, SIDE))), 3, -1)
+
+    def expected(images, pool=np.mean):
+        return np.asarray(keras.ops.softmax(logits(images, pool)))
+
+    def logits(images, pool=np.mean):
+        return (pool(np.asarray(trunk(images)), axis=(1, 2)) @ kernel + bias).astype(np.float32)
+
+    ready = rgb / 127.5 - 1
     mistakes = [
-        (np.stack([faces] * 3, 1), "the channels must be the last axis"),
-        (faces[..., None], "there is one channel only; fill the new axis three times"),
-        (expected / 255, "the pixel values should stay in 0..255"),
+        (logits(ready), "these are no probabilities; the last activation should be softmax"),
+        (expected(rgb), "the trunk is given 0..255; it wants -1..1"),
+        (expected(rgb / 255), "the trunk is given 0..1; it wants -1..1"),
+        (expected(rgb / 127.5), "the trunk is given 0..2; it wants -1..1"),
+        (expected(rgb / 255 - 1), "the trunk is given -1..0; it wants -1..1"),
+        (expected(ready, np.max), "that is the largest value of each map; the mean is wanted"),
     ]
-    hint = difference(got, expected, mistakes)
-    if hint is None and np.asarray(got).dtype != np.float32:
-        return f"the values are right, but they are {np.asarray(got).dtype}, not float32"
-    return hint
+    return difference(np.asarray(net(faces)), expected(ready), mistakes, rtol=1e-3, atol=1e-4)
 
 
 @exercise("04.2")
-def pixel_range(for_mobilenet):
-    images = np.linspace(0, 255, 4 * 4 * 3).astype(np.float32).reshape(1, 4, 4, 3)
-    given = images.copy()
-    got = for_mobilenet(given)
-    if not np.array_equal(given, images):
-        return "your function changes the array that it was given; return a new one"
-    mistakes = [
-        (images / 255, "that is 0..1; 0 must become -1"),
-        (images / 127.5, "that is 0..2; something is still to be taken away"),
-        (images / 255 - 1, "that is -1..0; divide by half of 255"),
-        (images / 127.5 + 1, "that is 1..3; take the 1 away instead of adding it"),
-        (images - 127.5, "the middle is right, the range is not: -1..1 is wanted"),
-    ]
-    return difference(got, images / 127.5 - 1, mistakes)
+def start_to_tune(start_tuning):
+    trunk = _small_trunk()
+    trunk.trainable = False
+    means = layers.GlobalAveragePooling2D()(trunk.output)
+    net = keras.Model(trunk.input, layers.Dense(7, activation="softmax")(means))
+    compiled, flags = net.compile, []
+
+    def watched(*args, **kwargs):
+        flags.append([layer.trainable for layer in trunk.layers])
+        compiled(*args, **kwargs)
+
+    net.compile = watched
+    start_tuning(net, trunk, "high", 1e-4)
+    if not trunk.trainable:
+        return "the trunk itself is still frozen, so no layer in it learns, whatever its own flag says"
+    if hint := _flags(trunk, "high"):
+        return hint
+    if not flags:
+        return "compile the network again, with the new rate"
+    if flags[-1] != [layer.trainable for layer in trunk.layers]:
+        return "you compile before you have unfrozen the layers; compile last"
+    if not isinstance(net.optimizer, keras.optimizers.Adam):
+        return f"the optimizer is {type(net.optimizer).__name__}; Adam is wanted"
+    if not np.isclose(rate := float(net.optimizer.learning_rate), 1e-4):
+        return f"the learning rate is {rate:g}, and should be `rate`, here 0.0001"
+    loss = net.loss if isinstance(net.loss, str) else getattr(net.loss, "name", getattr(net.loss, "__name__", ""))
+    return None if loss == "sparse_categorical_crossentropy" else f"the loss is {loss!r}; it should stay what it was"
 
 
 @exercise("04.3")
@@ -69,19 +131,6 @@ def _pooled(pool, maps, fields, grid):
     return f"with grid={grid}: {hint}" if hint else None
 
 
-@exercise("04.4")
-def layers_that_learn(unfreeze, model):
-    before = [layer.trainable for layer in model.layers]
-    weighty = [layer.name for layer in model.layers if layer.weights and not _is_norm(layer)]
-    first = weighty[len(weighty) // 2]
-    try:
-        unfreeze(model, first)
-        return _flags(model, first)
-    finally:
-        for layer, trainable in zip(model.layers, before, strict=True):
-            layer.trainable = trainable
-
-
 def _is_norm(layer) -> bool:
     return type(layer).__name__.endswith("BatchNormalization")
 
@@ -102,7 +151,7 @@ def _flags(model, first: str) -> str | None:
     return None
 
 
-@exercise("04.5")
+@exercise("04.4")
 def read_the_curves(leaders, scores):
     sizes = len(next(iter(scores.values())))
     if isinstance(leaders, str) or len(leaders) != sizes:

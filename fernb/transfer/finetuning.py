@@ -22,12 +22,19 @@ from fernb.transfer.bottleneck import GENTLE, attach
 FIRST_TUNED = {"MobileNet": "conv_dw_3", "VGG16": "block4_conv1", "ResNet50": "conv4_block1_1_conv"}
 """Fine-tuning leaves everything before this layer as it was; of other backbones it tunes all."""
 
+MOMENTUM = 0.9
+"""Of batch normalisation that learns: what its running means keep of themselves at each batch.
+
+Keras's 0.99 would still hold three quarters of the old images' means after thirty batches, while the
+weights learn by the new ones'; lesson 4 and ``benchmarks/transfer_learning.py`` show what that costs.
+"""
+
 
 def unfreeze(model: keras.Model, first: str | None, *, norm: bool = False) -> None:
     """Let ``model`` learn from the layer ``first`` on (None: all of it), its batch normalisation only with ``norm``.
 
-    Frozen normalisation keeps its old means: a few batches of new images would spoil what
-    the layers after it were trained on. In Keras ``trainable = False`` does that.
+    Frozen normalisation keeps its old means: in Keras ``trainable = False`` does that. One that
+    learns must follow the new images within an epoch, see :data:`MOMENTUM`.
     """
     on = first is None
     for layer in model.layers:
@@ -35,7 +42,7 @@ def unfreeze(model: keras.Model, first: str | None, *, norm: bool = False) -> No
         is_norm = isinstance(layer, layers.BatchNormalization)
         layer.trainable = on and (norm or not is_norm)
         if is_norm and layer.trainable:
-            layer.momentum = 0.95  # Keras's 0.99 would still remember the old images after some hundred batches
+            layer.momentum = MOMENTUM
 
 
 @dataclass(frozen=True)

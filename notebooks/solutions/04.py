@@ -1,15 +1,26 @@
 # %% 04.1
 # exercise 04.1
-def three_channels(faces):
-    """Return grey faces (n, 48, 48) as float32 (n, 48, 48, 3)."""
-    return np.repeat(faces[..., None], 3, axis=-1).astype("float32")
+def own_network(trunk):
+    """Return a network from faces (48, 48, 1) to seven probabilities, of which only the head learns."""
+    trunk.trainable = False
+    inputs = ready = keras.Input((48, 48, 1))
+    ready = layers.Resizing(64, 64)(ready)
+    ready = layers.Concatenate()([ready, ready, ready])
+    ready = layers.Rescaling(1 / 127.5, offset=-1)(ready)
+    means = layers.GlobalAveragePooling2D()(trunk(ready))
+    return keras.Model(inputs, layers.Dense(7, activation="softmax")(means))
 
 
 # %% 04.2
 # exercise 04.2
-def for_mobilenet(images):
-    """Return `images` in 0..255 as a new array in -1..1."""
-    return images / 127.5 - 1
+def start_tuning(net, trunk, first, rate):
+    """Let `trunk` learn from its layer `first` on, apart from batch normalisation, and compile `net`."""
+    trunk.trainable = True
+    on = False
+    for layer in trunk.layers:
+        on = on or layer.name == first
+        layer.trainable = on and not isinstance(layer, layers.BatchNormalization)
+    net.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
 
 
 # %% 04.3
@@ -23,16 +34,6 @@ def pool(maps, grid):
 
 # %% 04.4
 # exercise 04.4
-def unfreeze(model, first):
-    """Let the layers from the one named `first` on learn, apart from batch normalisation."""
-    on = False
-    for layer in model.layers:
-        on = on or layer.name == first
-        layer.trainable = on and not isinstance(layer, layers.BatchNormalization)
-
-
-# %% 04.5
-# exercise 04.5
 def leader(place):
     """Return the way that leads each of the others by more than luck, or "nobody"."""
     for way in WAYS:
