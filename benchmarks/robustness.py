@@ -3,8 +3,9 @@
     python benchmarks/robustness.py [--data DATA] [--faces 100] [--train 4000] [--other FILE.keras ...]
         [--out FILE]
 
-Hacked faces are shown to the transfer network too (do they carry over?); ``--other`` names further
-networks to show them to. A copy of the network is trained on for two epochs with attacked faces.
+Hacked faces are shown to the transfer network too (do they carry over?), beside a control with random
+signs; ``--other`` names further networks to show them to. A copy of the network is trained on for two
+epochs with attacked faces.
 Needs FER2013; writes ``results/hack_cnn/robustness.json``. Some 6 minutes of one CPU core.
 """
 
@@ -92,7 +93,8 @@ def main(source: str, model: Path, n_faces: int, n_train: int, others: tuple[Pat
     enter("sticker", patch_rates(target_model, recogniser, some, happy))
     networks = {"the transfer network of notebook 4": load_model(TRANSFER)}
     networks |= {path.stem: load_model(path) for path in others}
-    enter("carries_over", {name: carried(TargetModel(other), faces, hacked) for name, other in networks.items()})
+    shown = hacked | {"random signs, 8/255": random_signs(faces, 8)}
+    enter("carries_over", {name: carried(TargetModel(other), faces, shown) for name, other in networks.items()})
     enter("adversarial_training", hardened(load_model(model), some, splits.test))
 
 
@@ -155,6 +157,11 @@ def patch_rates(target_model: TargetModel, recogniser: Recogniser, some: FaceSet
             for name, patch in patches.items()
         }
     return rates
+
+
+def random_signs(faces: np.ndarray, eps: int) -> np.ndarray:
+    """The control: faces with each pixel moved by eps levels, up or down by chance."""
+    return add(faces, eps * np.random.default_rng(config.SEED).choice((-1, 1), faces.shape))
 
 
 def carried(other: TargetModel, faces: np.ndarray, hacked: dict) -> dict:

@@ -102,14 +102,17 @@ def transfer_rate(function) -> str | None:
 
 @exercise("06.4")
 def smallest_eps(search) -> str | None:
-    image, asked = np.zeros((2, 2), np.float32), []
+    image, asked, started = np.zeros((2, 2), np.float32), [], []
 
-    def attack(image, eps):
+    def attack(start, eps):
         asked.append(eps)
-        return image + eps
+        started.append(np.max(start))
+        return start + eps
 
     for needed in (1, 5, 16):
         found = search(image, attack, lambda hacked, needed=needed: hacked.max() >= needed)
+        if any(started):
+            return "attack the original image with each ε, not the result of the attack before"
         if found != needed:
             return f"where {needed} levels are needed, your function returned {found}"
     found = search(image, attack, lambda hacked: False, largest=3)
@@ -139,5 +142,5 @@ def hardest_target(shares, name, pgd, faces, share_called) -> str | None:
         goal = EMOTIONS.index(emotion)
         share = share_called(np.rint(pgd(faces, np.full(len(faces), goal), 2)), goal)
         if not np.isclose(shares[emotion], share, atol=0.021):
-            return f"PGD at ε = 2 makes {share:.0%} of these faces {emotion}; you wrote {shares[emotion]:.0%}"
+            return f"PGD at ε = 2 gets {share:.0%} of these faces called {emotion}; you wrote {shares[emotion]:.0%}"
     return None
