@@ -84,6 +84,7 @@ def fit(net: keras.Model, data: dict, rate: float, *, patience: int, size: int, 
     done = net.fit(x[rows], y[rows], BATCH, EPOCHS, verbose=0, callbacks=[stop, Clock(minutes)], validation_data=val)
     on_val = done.history["val_accuracy"]
     return {
+        "train_by_epoch": [round(value, 4) for value in done.history["accuracy"]],
         "val_by_epoch": [round(value, 4) for value in on_val],
         "best_epoch": stop.best_epoch + 1,
         "plateau": len(on_val) - stop.best_epoch > patience,
