@@ -101,17 +101,17 @@ def pooled(reduce, axis=(2, 4)):
         ("03.2", (lambda losses, patience: None,), "return"),
         ("03.3", (lambda v, share, rng: np.where(stays(v, share, rng), v, 0),), "larger"),
         ("03.3", (lambda v, share, rng: np.where(stays(v, share, rng), v / share, 0),), "stays, not"),
-        ("03.4", (lambda labels, classes, smoothing: np.eye(classes)[labels],), "hard"),
-        ("03.4", (lambda labels, classes, smoothing: (1 - smoothing) * np.eye(classes)[labels],), "add up to 1"),
-        ("03.4", (lambda labels, k, share: (1 - share) * np.eye(k)[labels] + share / (k - 1),), "true one too"),
-        ("03.5", (lambda: network(layers.Flatten(), layers.Dense(64), layers.Dense(7)),), "weights"),
-        ("03.5", (lambda: network(layers.Flatten(), layers.Dense(7, activation="softmax")),), "convolution"),
-        ("03.5", (lambda: network(*end_of_small()),), "scaled"),
-        ("03.6", (lambda a, b: interval(a - b),), "True or False"),
-        ("03.6", (lambda a, b: interval(a)[1] > interval(b)[2],), "seed by seed"),
-        ("03.6", (lambda a, b: a.mean() > b.mean(),), "holds zero"),
-        ("03.6", (lambda a, b: interval(a - b)[1] > 0 or interval(a)[1] > 0 > interval(b)[1],), "does not show"),
-        ("03.6", (lambda a, b: interval(a - b)[1] > 0 or interval(a - b)[2] < 0,), "better one"),
+        ("03.5", (lambda labels, classes, smoothing: np.eye(classes)[labels],), "hard"),
+        ("03.5", (lambda labels, classes, smoothing: (1 - smoothing) * np.eye(classes)[labels],), "add up to 1"),
+        ("03.5", (lambda labels, k, share: (1 - share) * np.eye(k)[labels] + share / (k - 1),), "true one too"),
+        ("03.6", (lambda: network(layers.Flatten(), layers.Dense(64), layers.Dense(7)),), "weights"),
+        ("03.6", (lambda: network(layers.Flatten(), layers.Dense(7, activation="softmax")),), "convolution"),
+        ("03.6", (lambda: network(*end_of_small()),), "scaled"),
+        ("03.4", (lambda a, b: interval(a - b),), "True or False"),
+        ("03.4", (lambda a, b: interval(a)[1] > interval(b)[2],), "seed by seed"),
+        ("03.4", (lambda a, b: a.mean() > b.mean(),), "holds zero"),
+        ("03.4", (lambda a, b: interval(a - b)[1] > 0 or interval(a)[1] > 0 > interval(b)[1],), "does not show"),
+        ("03.4", (lambda a, b: interval(a - b)[1] > 0 or interval(a - b)[2] < 0,), "better one"),
         ("04.3", (pooled(np.max),), "largest"),
         ("04.3", (pooled(np.sum),), "sum"),
         ("04.3", (pooled(np.mean, (1, 3)),), "over the fields"),
@@ -134,7 +134,7 @@ def test_a_typical_mistake_gets_its_hint(number, answers, word):
     "scaling", [lambda: layers.Rescaling(1 / 255), layers.BatchNormalization, lambda: layers.Lambda(lambda x: x / 255)]
 )
 def test_pixels_may_be_scaled_in_any_way(scaling):
-    assert judge("03.5", lambda: network(scaling(), *end_of_small())).outcome == RIGHT
+    assert judge("03.6", lambda: network(scaling(), *end_of_small())).outcome == RIGHT
 
 
 def own(scale=1 / 127.5, offset=-1, pool=layers.GlobalAveragePooling2D, activation="softmax", frozen=True):
@@ -209,9 +209,9 @@ def test_fine_tuning_that_starts_wrongly_gets_its_hint(answer, word):
         ("03.1", "mended_step"),
         ("03.2", "early_stopping"),
         ("03.3", "dropout"),
-        ("03.4", "smooth"),
-        ("03.5", "small_network"),
-        ("03.6", "better"),
+        ("03.5", "smooth"),
+        ("03.6", "small_network"),
+        ("03.4", "better"),
         ("04.1", "own_network"),
         ("04.2", "start_tuning"),
         ("04.3", "pool"),

@@ -96,7 +96,7 @@ def dropout_by_hand(dropout):
     return difference(got, values * stays / (1 - share), mistakes)
 
 
-@exercise("03.4")
+@exercise("03.5")
 def label_smoothing(smooth):
     labels, classes, share = np.array([3, 0, 6]), 7, 0.1
     hard = np.eye(classes)[labels]
@@ -114,7 +114,7 @@ def label_smoothing(smooth):
     return difference(smooth(labels, classes, share), hard * (1 - share) + share / classes, mistakes)
 
 
-@exercise("03.5")
+@exercise("03.6")
 def a_network_for_a_small_machine(small_network):
     import keras
 
@@ -138,7 +138,7 @@ def a_network_for_a_small_machine(small_network):
     return None
 
 
-@exercise("03.6")
+@exercise("03.4")
 def is_one_remedy_better(better):
     cases = (  # gains of a and of b, seed by seed; what is right; what to say where the answer is not
         (

@@ -33,14 +33,22 @@ def dropout(values, share, rng):
 
 # %% 03.4
 # exercise 03.4
+def better(a, b):
+    """Return True if the 95 % interval shows that `a` gains more than `b`; both are arrays, seed by seed."""
+    _, low, _ = interval(a - b)
+    return low > 0
+
+
+# %% 03.5
+# exercise 03.5
 def smooth(labels, classes, smoothing):
     """Return targets float (n, classes) whose rows add up to 1."""
     hard = np.eye(classes)[labels]
     return (1 - smoothing) * hard + smoothing / classes
 
 
-# %% 03.5
-# exercise 03.5
+# %% 03.6
+# exercise 03.6
 def small_network():
     """Return a keras.Sequential from (48, 48, 1) in 0..255 to seven probabilities."""
     net = keras.Sequential([keras.Input((48, 48, 1)), layers.Rescaling(1 / 127.5, offset=-1)])
@@ -51,11 +59,3 @@ def small_network():
     net.add(layers.Dropout(0.2))
     net.add(layers.Dense(7, activation="softmax"))
     return net
-
-
-# %% 03.6
-# exercise 03.6
-def better(a, b):
-    """Return True if the 95 % interval shows that `a` gains more than `b`; both are arrays, seed by seed."""
-    _, low, _ = interval(a - b)
-    return low > 0
