@@ -132,7 +132,12 @@ PENALTY_ITSELF = "you added the penalty itself; its slope is penalty · weights"
 def gradient_of(answer: Callable) -> str | None:
     """The slopes of cross-entropy and penalty, for the weights and for the bias."""
     problem = weights, bias, x, labels, penalty = _problem(0.1)
-    got = answer(*problem)
+    try:
+        got = answer(*problem)
+    except ValueError as error:
+        if "matmul" not in str(error):
+            raise
+        return "two shapes do not fit around `@`: here `x` is (8, 5) and the error (8, 3), so transpose `x` (`x.T`)"
     if hint := _pair(got, "the slopes of the weights and those of the bias"):
         return hint
     right, right_bias = gradient(*problem)
@@ -147,6 +152,7 @@ def gradient_of(answer: Callable) -> str | None:
         (-right, "the sign is wrong: the gradient points uphill, and the step will go against it"),
         (data - penalty * weights, "the penalty pulls the weights towards 0: add its slope"),
         (data + penalty / 2 * weights, "the slope of penalty / 2 · w² is penalty · w"),
+        (data + 2 * penalty * weights, "the slope of penalty / 2 · w² is penalty · w: the 2 cancels"),
         (data + penalty, "the penalty's slope is penalty · weights"),
         (data + penalty / 2 * weights**2, PENALTY_ITSELF),
         (data + penalty / 2 * (weights**2).sum(), PENALTY_ITSELF),
@@ -217,6 +223,7 @@ def precisions(answer: Callable) -> str | None:
         mistakes = [
             (right / true, "this is the recall: you summed along the rows; precision looks along the columns"),
             (right / answered, "the last class is never answered: avoid 0 / 0, for example by `.clip(1)`"),
+            (right / (answered + 1), "adding 1 changes every precision: raise only a 0 to 1, by `.clip(1)`"),
             (right / confusion.sum(), "divide by how often *this* class was answered, not by all samples"),
             (expected.mean(), "return one precision for each class, not their mean"),
             (answered, "this is how often each class was answered; now divide the right answers by it"),
