@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
@@ -14,8 +15,10 @@ from fernb.labels import EMOTIONS, EMOTIONS_8
 from fernb.networks.architectures import HEAD, NetworkConfig, build_resnet, start_from
 from fernb.networks.recogniser import Recogniser
 from fernb.networks.saliency import grad_cam
+from fernb.training import loop
 from fernb.training.augmentation import Augmentation
 from fernb.training.batches import FaceBatches
+from fernb.training.sharpness import Sharpness
 from fernb.training.targets import distillation_targets, label_targets, vote_targets
 
 
@@ -180,6 +183,7 @@ def test_a_finished_run_is_published_again_without_training(splits, tmp_path):
     [
         {"network": replace(SMALL, architecture="resnet", stochastic_depth=0.2, blocks=2)},
         {"ema": 0.9, "mixup": 0.2},
+        {"sharpness": 0.1},
         {"focal": 2.0, "balance": "weights"},
         {"network": replace(SMALL, architecture="resnet", squeeze=False, normalise=False)},
         {"network": replace(SMALL, architecture="early_pooling"), "sides": ((0, 32), (2, 40)), "schedule": "trapezoid"},
@@ -190,6 +194,26 @@ def test_every_lever_trains_and_keeps_its_best_epoch(splits, tmp_path, changes):
     model, history = training.train(splits, replace(TINY, **changes), run=tmp_path, progress=quiet)
     probs = model.predict(training.as_input(splits.val.images), verbose=0)
     assert (probs.argmax(1) == splits.val.labels).mean() == pytest.approx(max(history["val_accuracy"]), abs=1e-6)
+
+
+def test_a_sharpness_aware_step_takes_the_gradient_uphill():
+    """By hand for a softmax regression: down the gradient of the weights that are 0.5 away, uphill."""
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(20, 4)).astype(np.float32), np.eye(3, dtype=np.float32)[rng.integers(3, size=20)]
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax", use_bias=False)(inputs))
+    model.compile(keras.optimizers.SGD(0.1), loss="categorical_crossentropy")
+
+    def gradient(weights):
+        scores = np.exp(x @ weights)
+        return x.T @ (scores / scores.sum(1, keepdims=True) - y) / len(x)
+
+    (start,) = model.get_weights()
+    uphill = gradient(start)
+    wanted = start - 0.1 * gradient(start + 0.5 * uphill / np.linalg.norm(uphill))
+    sharpness = Sharpness(model, 0.5, loss="categorical_crossentropy")
+    sharpness.train_on_batch(loop._train_on_batch, model, x, y, np.ones(20, np.float32))
+    np.testing.assert_allclose(model.get_weights()[0], wanted, atol=1e-5)
 
 
 def test_teachers_answer_for_the_very_images_that_the_student_sees(splits):

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ from fernb.training.batches import FaceBatches, Teacher, as_input
 from fernb.training.checkpoint import State, load_state, read_variables, save_state, write_variables
 from fernb.training.devices import Devices
 from fernb.training.recipes import Recipe
+from fernb.training.sharpness import Sharpness, Step
 from fernb.training.targets import has_votes, vote_targets
 
 AVERAGE_EVERY = 8
 """After so many batches the weights join their average; oftener changes nothing and costs time."""
-_FREE = ("epochs", "decay", "patience", "late_bad_camera", "about")  # a run may go on with other values of these
+_FREE = ("epochs", "decay", "patience", "late_bad_camera", "sharpness", "about")
+"""A run may go on with other values of these."""
 
 
 def train(
@@ -61,12 +64,13 @@ def train(
     keras.utils.set_random_seed(seed)
     batches = _batches(splits, recipe, seed, teachers)
     model = _compiled(recipe, len(splits.classes), bfloat16, devices)
+    step = _step(model, recipe, devices)
     state = _begin(model, recipe, run, asked=asked, resume=resume, start=start)
     log = _tensorboard(model, run)
     while state.epoch < recipe.epochs and not out_of_patience(state.history, recipe.patience):
         if state.epoch == recipe.decay_start:
             save_state(state, run / "stable.npz")
-        figures = _one_epoch(model, batches, state, splits.val, devices)
+        figures = _one_epoch(model, batches, state, splits.val, step)
         state.variables, state.run = read_variables(model), asked
         save_state(state, run / "state.npz")
         write_history(state.history, run / "history.csv")
@@ -107,9 +111,7 @@ def _check_same(before: dict, asked: dict) -> None:
         raise FernbError(f"the run to go on with had other settings ({', '.join(differs)}); train without --resume.")
 
 
-def _one_epoch(
-    model: keras.Model, batches: FaceBatches, state: State, val: FaceSet, devices: Devices | None
-) -> dict[str, float]:
+def _one_epoch(model: keras.Model, batches: FaceBatches, state: State, val: FaceSet, step: Step) -> dict[str, float]:
     """Train and judge one epoch; ``state`` gets its average, best weights and history."""
     recipe, epoch = batches.recipe, state.epoch
     if epoch and recipe.side(epoch) != recipe.side(epoch - 1):
@@ -118,17 +120,16 @@ def _one_epoch(
         model.make_predict_function(force=True)
     batches.start(epoch)
     totals = {"loss": 0.0, "accuracy": 0.0}
-    train_on_batch = devices.train_on_batch if devices else _train_on_batch
     single = not isinstance(model.output, dict)
     for index, (inputs, targets, weights) in enumerate(batches):
         _set_rate(model, state, recipe, epoch + index / len(batches))
         wanted, importance = (targets[HEAD], weights[HEAD]) if single else (targets, weights)
-        logs = train_on_batch(model, inputs, wanted, importance)
+        logs = step(model, inputs, wanted, importance)
         totals["loss"] += float(logs["loss"]) * len(inputs)
         totals["accuracy"] += float(logs["accuracy" if single else f"{HEAD}_accuracy"]) * len(inputs)
-        step = epoch * len(batches) + index + 1
-        if recipe.ema and step % AVERAGE_EVERY == 0:
-            _average(state.average, model.get_weights(), recipe.ema**AVERAGE_EVERY, step // AVERAGE_EVERY)
+        done = epoch * len(batches) + index + 1
+        if recipe.ema and done % AVERAGE_EVERY == 0:
+            _average(state.average, model.get_weights(), recipe.ema**AVERAGE_EVERY, done // AVERAGE_EVERY)
     figures = {name: total / len(batches.faces) for name, total in totals.items()}
     trained = model.get_weights()
     if recipe.ema:
@@ -209,6 +210,12 @@ def _compiled_here(recipe: Recipe, classes: int, bfloat16: bool) -> keras.Model:
         model = with_votes_head(model) if recipe.votes_head else model
     finally:
         keras.config.set_dtype_policy(before)
+    model.compile(recipe.optimizer(), **_judged_by(recipe))
+    return model
+
+
+def _judged_by(recipe: Recipe) -> dict[str, Any]:
+    """Return what ``compile`` takes beside an optimiser: losses and metrics."""
     smoothing = recipe.label_smoothing
     if recipe.focal:
         loss = keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=recipe.focal, label_smoothing=smoothing)
@@ -216,13 +223,20 @@ def _compiled_here(recipe: Recipe, classes: int, bfloat16: bool) -> keras.Model:
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
     # XLA is slower than oneDNN's kernels on a CPU, and the only good way on JAX
     settings: dict[str, Any] = {"jit_compile": "auto" if keras.backend.backend() == "jax" else False}
-    if recipe.votes_head:
-        losses = {HEAD: loss, VOTES_HEAD: keras.losses.CategoricalCrossentropy()}
-        settings |= {"loss_weights": {HEAD: 1.0, VOTES_HEAD: recipe.votes_head}, "metrics": {HEAD: ["accuracy"]}}
-        model.compile(recipe.optimizer(), losses, **settings)
-    else:
-        model.compile(recipe.optimizer(), loss, metrics=["accuracy"], **settings)
-    return model
+    if not recipe.votes_head:
+        return settings | {"loss": loss, "metrics": ["accuracy"]}
+    losses = {HEAD: loss, VOTES_HEAD: keras.losses.CategoricalCrossentropy()}
+    shares = {HEAD: 1.0, VOTES_HEAD: recipe.votes_head}
+    return settings | {"loss": losses, "loss_weights": shares, "metrics": {HEAD: ["accuracy"]}}
+
+
+def _step(model: keras.Model, recipe: Recipe, devices: Devices | None) -> Step:
+    """Return what trains ``model`` on one batch."""
+    step: Step = devices.train_on_batch if devices else _train_on_batch
+    if not recipe.sharpness:
+        return step
+    with devices.scope() if devices else nullcontext():
+        return partial(Sharpness(model, recipe.sharpness, **_judged_by(recipe)).train_on_batch, step)
 
 
 def _line(epoch: int, recipe: Recipe, figures: dict[str, float]) -> str:

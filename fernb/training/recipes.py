@@ -37,8 +37,9 @@ class Recipe:
     alpha of mixup (Zhang et al. 2018) and ``ema`` the momentum of the averaged weights that are
     judged and kept (Polyak & Juditsky 1992); 0 turns them off. With ``alternate_flips`` each
     face is mirrored in every other epoch instead of by chance; ``late_bad_camera`` is the
-    augmentation's ``bad_camera`` while the rate decays. Training stops after ``patience``
-    epochs in which ``val_accuracy`` did not rise.
+    augmentation's ``bad_camera`` while the rate decays. ``sharpness`` is the radius of
+    sharpness-aware minimisation (:class:`~fernb.training.sharpness.Sharpness`), 0 for plain
+    steps. Training stops after ``patience`` epochs in which ``val_accuracy`` did not rise.
     """
 
     about: str
@@ -52,6 +53,7 @@ class Recipe:
     alternate_flips: bool = False
     late_bad_camera: float = 0
     mixup: float = 0
+    sharpness: float = 0
     ema: float = 0
     epochs: int = 40
     batch_size: int = 128
