@@ -63,8 +63,7 @@ def train(
     asked = json.loads(json.dumps({"recipe": asdict(recipe), "seed": seed, "data": splits.digest}, default=str))
     keras.utils.set_random_seed(seed)
     batches = _batches(splits, recipe, seed, teachers)
-    model = _compiled(recipe, len(splits.classes), bfloat16, devices)
-    step = _step(model, recipe, devices)
+    model, step = _compiled(recipe, len(splits.classes), bfloat16, devices)
     state = _begin(model, recipe, run, asked=asked, resume=resume, start=start)
     log = _tensorboard(model, run)
     while state.epoch < recipe.epochs and not out_of_patience(state.history, recipe.patience):
@@ -196,9 +195,14 @@ def _batches(splits: FaceSplits, recipe: Recipe, seed: int, teachers: Sequence[T
     return FaceBatches(faces, wanted, recipe=recipe, seed=seed, present=present, teachers=teachers)
 
 
-def _compiled(recipe: Recipe, classes: int, bfloat16: bool, devices: Devices | None) -> keras.Model:
+def _compiled(recipe: Recipe, classes: int, bfloat16: bool, devices: Devices | None) -> tuple[keras.Model, Step]:
+    """Return the network, and what trains it on one batch."""
+    step: Step = devices.train_on_batch if devices else _train_on_batch
     with devices.scope() if devices else nullcontext():
-        return _compiled_here(recipe, classes, bfloat16)
+        model = _compiled_here(recipe, classes, bfloat16)
+        if recipe.sharpness:
+            step = partial(Sharpness(model, recipe.sharpness, **_judged_by(recipe)).train_on_batch, step)
+    return model, step
 
 
 def _compiled_here(recipe: Recipe, classes: int, bfloat16: bool) -> keras.Model:
@@ -228,15 +232,6 @@ def _judged_by(recipe: Recipe) -> dict[str, Any]:
     losses = {HEAD: loss, VOTES_HEAD: keras.losses.CategoricalCrossentropy()}
     shares = {HEAD: 1.0, VOTES_HEAD: recipe.votes_head}
     return settings | {"loss": losses, "loss_weights": shares, "metrics": {HEAD: ["accuracy"]}}
-
-
-def _step(model: keras.Model, recipe: Recipe, devices: Devices | None) -> Step:
-    """Return what trains ``model`` on one batch."""
-    step: Step = devices.train_on_batch if devices else _train_on_batch
-    if not recipe.sharpness:
-        return step
-    with devices.scope() if devices else nullcontext():
-        return partial(Sharpness(model, recipe.sharpness, **_judged_by(recipe)).train_on_batch, step)
 
 
 def _line(epoch: int, recipe: Recipe, figures: dict[str, float]) -> str:

@@ -29,12 +29,16 @@ class Sharpness:
         scaled = keras.tree.map_structure(lambda weight: weight * _ALWAYS_CUT, weights)
         uphill = keras.optimizers.SGD(-radius, global_clipnorm=1.0)
         self.climber = keras.Model(model.input, model.output)  # the same layers and weights
+        self.shape: tuple[int, ...] = ()  # of the images of the last step
         self.climber.compile(uphill, loss_weights=scaled, **settings)
 
     def train_on_batch(
         self, step: Step, model: keras.Model, inputs: np.ndarray, targets: Any, weights: Any
     ) -> dict[str, float]:
         """Let ``step`` climb and descend on one batch; loss and accuracy are those of the worse weights."""
+        if inputs.shape[1:] != self.shape:  # as the loop does with the network's own function
+            self.shape = inputs.shape[1:]
+            self.climber.make_train_function(force=True)
         here = [keras.ops.convert_to_numpy(value).copy() for value in model.trainable_variables]
         step(self.climber, inputs, targets, weights)
         ways = [keras.ops.convert_to_numpy(v) - old for v, old in zip(model.trainable_variables, here, strict=True)]
