@@ -126,6 +126,8 @@ def longest_gap(seconds) -> str | None:
     ]
     hint = difference(seconds, 0.9, mistakes)
     if hint and hint.startswith("the value"):
-        longer = float(np.squeeze(seconds)) < 0.9
-        return "she still has her number after a longer gap" if longer else "after that gap she is somebody new"
+        seconds = float(np.squeeze(seconds))
+        if seconds >= 2:
+            return "after that gap she is not back before the clip ends, hence only two numbers; try 0.5 to 1.5 s"
+        return "she still has her number after a longer gap" if seconds < 0.9 else "after that gap she is somebody new"
     return hint
