@@ -393,3 +393,14 @@ def test_in_fit_only_a_frozen_normalisation_keeps_its_running_mean():
         model.fit(bright, bright, verbose=0)
         kept[trainable] = float(keras.ops.convert_to_numpy(norm.moving_mean)[0])
     assert kept[True] > 0 and kept[False] == 0
+
+
+def test_after_a_resizing_layer_a_plain_call_normalises_by_the_batch():
+    """Lesson 04 warns of it; when Keras mends it, its sentence and the ``training=False`` there can go."""
+    face = keras.Input((4, 4, 1))
+    ready = keras.layers.Resizing(4, 4)(face)
+    net = keras.Model(face, keras.layers.BatchNormalization()(keras.layers.Flatten()(ready)))
+    bright = np.full((8, 4, 4, 1), 5, np.float32)
+    np.testing.assert_allclose(net(bright, training=False), 5, rtol=1e-2)  # the running mean is 0, the variance 1
+    np.testing.assert_allclose(net.predict(bright, verbose=0), net(bright, training=False))
+    np.testing.assert_allclose(net(bright), 0, atol=1e-3)
