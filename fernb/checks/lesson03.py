@@ -33,7 +33,7 @@ def mend_a_training_step(mended_step):
     if (moved * should).sum() < 0:
         return "the weights go the wrong way: an optimiser takes the gradient away by itself"
     if np.allclose(net.get_weights()[means], start[means]):
-        return "batch normalisation does not know that it learns: predict with training=True"
+        return "the layers do not know that they are learning: predict with training=True"
     if not np.allclose(moved, should, rtol=1e-2, atol=1e-5):
         return "the weights do not move as far as they should: take the *mean* loss over the batch, and apply it once"
     return difference(got, loss, rtol=1e-3)
