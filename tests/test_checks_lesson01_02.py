@@ -30,6 +30,14 @@ def by_row(scores):
     return np.exp(scores - scores.max(axis=1, keepdims=True))
 
 
+def shift(scores):
+    return scores - scores.max(axis=1, keepdims=True)
+
+
+def late_shift(scores):
+    return np.exp(scores) - scores.max(axis=1, keepdims=True)
+
+
 def one_maximum(scores):
     powers = np.exp(scores - scores.max())
     return powers / powers.sum(axis=1, keepdims=True)
@@ -43,6 +51,16 @@ def without_softmax(weights, bias, x, labels, penalty):
 def with_the_penalty_itself(weights, bias, x, labels, penalty):
     slopes, bias_slopes = lesson02.gradient(weights, bias, x, labels, 0)
     return slopes + penalty / 2 * weights**2, bias_slopes
+
+
+def with_the_sum_of_the_weights(weights, bias, x, labels, penalty):
+    slopes, bias_slopes = lesson02.gradient(weights, bias, x, labels, 0)
+    return slopes + penalty * weights.sum(), bias_slopes
+
+
+def with_the_mean_over_pixels(weights, bias, x, labels, penalty):
+    slopes, bias_slopes = lesson02.gradient(weights, bias, x, labels, 0)
+    return len(x) * slopes / len(weights) + penalty * weights, bias_slopes
 
 
 def in_place(weights, bias, x, labels, rate, penalty):
@@ -107,7 +125,13 @@ FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
         ("02.1", (one_maximum,), "each row"),
         ("02.1", (lambda scores: (powers := by_row(scores)) / powers.sum(),), "each *row*"),
         ("02.1", (lambda scores: (powers := by_row(scores)) / powers.sum(0),), "axis 1"),
+        ("02.1", (lambda scores: np.exp(scores) / scores.sum(1, keepdims=True),), "not of the scores"),
+        ("02.1", (lambda scores: by_row(scores) / np.exp(scores).sum(1, keepdims=True),), "fraction bar"),
+        ("02.1", (lambda scores: (late := late_shift(scores)) / late.sum(1, keepdims=True),), "*inside*"),
+        ("02.1", (lambda scores: scores / scores.sum(1, keepdims=True),), "exponential is missing"),
+        ("02.1", (lambda scores: (part := shift(scores)) / part.sum(1, keepdims=True),), "exponential is missing"),
         ("02.2", (lambda probs, labels: -np.log(probs[np.arange(len(labels)), labels]).sum(),), "mean"),
+        ("02.2", (lambda probs, labels: -np.log(probs[labels]).mean(),), "whole rows"),
         ("02.2", (lambda probs, labels: -np.log(probs.max(1)).mean(),), "true"),
         ("02.2", (lambda probs, labels: -(np.eye(probs.shape[1])[labels] * np.log(probs)).mean(),), "classes"),
         ("02.2", (lambda probs, labels: -np.log(probs[:, labels]).mean(),), "pairs"),
@@ -122,6 +146,8 @@ FOUR_NEIGHBOURS = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
         ("02.3", (lambda w, b, x, *rest: (x @ (x @ w + b), b),), "transpose `x`"),
         ("02.3", (without_softmax,), "softmax is missing"),
         ("02.3", (with_the_penalty_itself,), "the penalty itself"),
+        ("02.3", (with_the_sum_of_the_weights,), "not their sum"),
+        ("02.3", (with_the_mean_over_pixels,), "number of samples"),
         ("02.4", (lambda *args: lesson02.step(*args[:4], -args[4], args[5]),), "uphill"),
         ("02.4", (lambda *args: lesson02.step(*args[:4], 1, args[5]),), "learning rate"),
         ("02.4", (lambda *args: (lesson02.step(*args)[0], args[1]),), "bias: these are still the old"),

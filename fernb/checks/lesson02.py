@@ -53,9 +53,12 @@ def softmax_of(answer: Callable) -> str | None:
     """Each row's exponentials over their sum, for large scores as well."""
     scores = np.array([[2.0, 1.0, -1.0], [0.0, 0.0, 0.0], [-1.0, 0.5, 3.0], [0.3, 0.2, 0.1]])
     powers, shifted = np.exp(scores), np.exp(scores - scores.max(axis=1, keepdims=True))
-    with np.errstate(all="ignore"):
+    differences, late = scores - scores.max(axis=1, keepdims=True), powers - scores.max(axis=1, keepdims=True)
+    with np.errstate(all="ignore"):  # a row of equal scores becomes 0 / 0, in the reader's result as well
         by_quotient = np.exp(scores / scores.max(axis=1, keepdims=True))
         by_quotient /= by_quotient.sum(axis=1, keepdims=True)
+        by_scores = [part / scores.sum(axis=1, keepdims=True) for part in (shifted, powers)]
+        without_exp = [part / part.sum(axis=1, keepdims=True) for part in (scores, differences)]
     far = np.array([[0.0, 1.0, 2.0], [1000.0, 1001.0, 1002.0]])
     mistakes = [
         (powers, "these are the exponentials; divide each row by its sum"),
@@ -65,7 +68,10 @@ def softmax_of(answer: Callable) -> str | None:
         (powers / powers.sum(axis=0), "axis 0 sums over the samples; the classes are axis 1"),
         (shifted / shifted.sum(axis=0), "axis 0 sums over the samples; the classes are axis 1"),
         (by_quotient, "subtract the largest score of each row; you divided by it"),
-        (scores / scores.sum(axis=1, keepdims=True).clip(1e-9), "take the exponential of the scores first"),
+        *((wrong, "divide by the sum of the exponentials, not of the scores") for wrong in by_scores),
+        (shifted / powers.sum(axis=1, keepdims=True), "subtract the largest score below the fraction bar, too"),
+        (late / late.sum(axis=1, keepdims=True), "subtract the largest score *inside* the exponential"),
+        *((wrong, "the exponential is missing: `np.exp` of the differences, then divide") for wrong in without_exp),
         (np.log(softmax(scores)), "these are logarithms of the probabilities"),
         (softmax(-scores), "the sign is wrong: the largest score must get the largest probability"),
     ]
@@ -98,6 +104,7 @@ def cross_entropy_of(answer: Callable) -> str | None:
         (-costs.mean(), "the sign is missing: a logarithm of a probability is negative, and a loss is not"),
         (-np.log(probs.max(1)).mean(), "you took the largest probability of each row; take that of the *true* class"),
         (-np.log(probs[:, labels]).mean(), "`probs[:, labels]` takes four columns; index rows and columns in pairs"),
+        (-np.log(probs[labels]).mean(), "`probs[labels]` takes whole rows; index rows and columns in pairs"),
         (costs.sum() / probs.size, "you divided by samples × classes; divide by the number of samples"),
         (-np.log(probs).mean(), "you averaged over all classes; only the true class of each sample counts"),
         (-np.log(probs[np.arange(4), labels].mean()), "take the logarithm of each sample first, then the mean"),
@@ -154,6 +161,11 @@ def gradient_of(answer: Callable) -> str | None:
         (data + penalty / 2 * weights, "the slope of penalty / 2 · w² is penalty · w"),
         (data + 2 * penalty * weights, "the slope of penalty / 2 · w² is penalty · w: the 2 cancels"),
         (data + penalty, "the penalty's slope is penalty · weights"),
+        (
+            data + penalty * weights.sum(),
+            "the penalty's slope is penalty · weights: one for each weight, not their sum",
+        ),
+        *((8 * data / n + penalty * weights, "divide by the number of samples, `len(x)`") for n in (3, 5, 24, 40)),
         (data + penalty / 2 * weights**2, PENALTY_ITSELF),
         (data + penalty / 2 * (weights**2).sum(), PENALTY_ITSELF),
         (data + penalty * weights**2, PENALTY_ITSELF),
