@@ -48,10 +48,8 @@ def max_pool(image: np.ndarray) -> np.ndarray:
     return image.reshape(height // 2, 2, width // 2, 2).max(axis=(1, 3))
 
 
-@exercise("02.1")
-def softmax_of(answer: Callable) -> str | None:
-    """Each row's exponentials over their sum, for large scores as well."""
-    scores = np.array([[2.0, 1.0, -1.0], [0.0, 0.0, 0.0], [-1.0, 0.5, 3.0], [0.3, 0.2, 0.1]])
+def _softmax_mistakes(scores: np.ndarray) -> list[tuple[np.ndarray, str]]:
+    """Return what people often arrive at instead of the softmax, each with its hint."""
     powers, shifted = np.exp(scores), np.exp(scores - scores.max(axis=1, keepdims=True))
     differences, late = scores - scores.max(axis=1, keepdims=True), powers - scores.max(axis=1, keepdims=True)
     with np.errstate(all="ignore"):  # a row of equal scores becomes 0 / 0, in the reader's result as well
@@ -59,8 +57,7 @@ def softmax_of(answer: Callable) -> str | None:
         by_quotient /= by_quotient.sum(axis=1, keepdims=True)
         by_scores = [part / scores.sum(axis=1, keepdims=True) for part in (shifted, powers)]
         without_exp = [part / part.sum(axis=1, keepdims=True) for part in (scores, differences)]
-    far = np.array([[0.0, 1.0, 2.0], [1000.0, 1001.0, 1002.0]])
-    mistakes = [
+    return [
         (powers, "these are the exponentials; divide each row by its sum"),
         (shifted, "these are the exponentials; divide each row by its sum"),
         (powers / powers.sum(), "you divided by the sum over all samples; each *row* must add up to 1"),
@@ -75,6 +72,13 @@ def softmax_of(answer: Callable) -> str | None:
         (np.log(softmax(scores)), "these are logarithms of the probabilities"),
         (softmax(-scores), "the sign is wrong: the largest score must get the largest probability"),
     ]
+
+
+@exercise("02.1")
+def softmax_of(answer: Callable) -> str | None:
+    """Each row's exponentials over their sum, for large scores as well."""
+    scores = np.array([[2.0, 1.0, -1.0], [0.0, 0.0, 0.0], [-1.0, 0.5, 3.0], [0.3, 0.2, 0.1]])
+    far = np.array([[0.0, 1.0, 2.0], [1000.0, 1001.0, 1002.0]])
     with np.errstate(all="ignore"):
         try:
             got = answer(scores.copy())
@@ -82,7 +86,7 @@ def softmax_of(answer: Callable) -> str | None:
             if "broadcast" not in str(error):
                 raise
             return "the largest score or the sum of each row lost its axis, (4,) beside (4, 3): pass `keepdims=True`"
-        if hint := difference(got, softmax(scores), mistakes):
+        if hint := difference(got, softmax(scores), _softmax_mistakes(scores)):
             return hint
         large, unequal = np.asarray(answer(scores + 1000.0)), np.asarray(answer(far.copy()))
     if not np.isfinite(large).all():
