@@ -164,7 +164,6 @@ def gradient_of(answer: Callable) -> str | None:
         (data - penalty * weights, "the penalty pulls the weights towards 0: add its slope"),
         (data + penalty / 2 * weights, "the slope of penalty / 2 · w² is penalty · w"),
         (data + 2 * penalty * weights, "the slope of penalty / 2 · w² is penalty · w: the 2 cancels"),
-        (data + penalty, "the penalty's slope is penalty · weights"),
         (
             data + penalty * weights.sum(),
             "the penalty's slope is penalty · weights: one for each weight, not their sum",
