@@ -118,6 +118,11 @@ def starting(begin, join=np.logical_or, rounds=None):
     return fooled_by_any
 
 
+def drawn(shape):
+    """A start whose random numbers have another shape than the images, so that several pixels share one."""
+    return lambda images, eps, rng: np.clip(images + rng.uniform(-eps, eps, shape(images.shape)), 0, 255)
+
+
 def all_faces_count(predict, before, after, true, goal):
     hits = (predict(after).argmax(1) == goal).sum()
     return hits / len(after), *wilson(hits, len(after))
@@ -160,6 +165,10 @@ def all_faces_count(predict, before, after, true, goal):
         ("06.1", (starting(lambda images, eps, rng: images + rng.uniform(-eps, eps, images.shape)),), "clip the"),
         ("06.1", (starting(lambda images, eps, rng: images + rng.normal(0, 9, images.shape)),), "levels from"),
         ("06.1", (starting(lambda images, eps, rng: np.clip(images + rng.uniform(-eps, eps), 0, 255)),), "each pixel"),
+        ("06.1", (starting(drawn(lambda shape: (shape[0], 1, 1))),), "each pixel"),
+        ("06.1", (starting(drawn(lambda shape: (*shape[:2], 1))),), "each pixel"),
+        ("06.1", (starting(drawn(lambda shape: (shape[0], 1, shape[2]))),), "each pixel"),
+        ("06.1", (starting(drawn(lambda shape: shape[1:])),), "all faces by the same change"),
         ("06.1", (starting(at_random, join=lambda fooled, new: new),), "only the last start"),
         ("06.1", (starting(at_random, join=every_start),), "`&` asks that *every* start"),
         ("06.1", (starting(at_random, join=np.logical_and),), "False for each face"),

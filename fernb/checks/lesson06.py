@@ -8,7 +8,8 @@ from fernb.evaluation import wilson
 
 @exercise("06.1")
 def fooled_by_any(function) -> str | None:
-    images = np.array([[[2, 100]], [[254, 50]], [[90, 91]], [[92, 93]], [[94, 95]], [[96, 97]]], np.float32)
+    images = np.arange(90, 162, dtype=np.float32).reshape(6, 3, 4)
+    images[:, 0] = 1, 2, 253, 254  # only the first row comes near 0 and 255
     table = np.array([[1, 0, 0, 1, 0, 1], [0, 1, 0, 1, 0, 0], [0, 0, 0, 1, 0, 1]], bool)  # whom each start fools
     starts: list[np.ndarray] = []
 
@@ -32,8 +33,8 @@ def fooled_by_any(function) -> str | None:
 
 
 def _start_problem(moved: np.ndarray, starts: np.ndarray, eps: float) -> str | None:
-    """Say what is wrong with random starts (k, n, 1, 2), which lie ``moved`` from their images."""
-    inner = moved.reshape(len(moved), -1)[:, [1, *range(3, 12)]]  # the pixels that 0..255 does not limit
+    """Say what is wrong with random starts (k, n, 3, 4), which lie ``moved`` from their images."""
+    inner = moved[:, :, 1:]  # the pixels that 0..255 does not limit
     if not moved.any():
         return "you started from the image itself; add a random change"
     if np.abs(moved).max() > eps + 1e-4:
@@ -44,8 +45,10 @@ def _start_problem(moved: np.ndarray, starts: np.ndarray, eps: float) -> str | N
         return "draw each start anew, within the loop"
     if np.isclose(np.abs(inner), eps).all():
         return "these starts are corners of the ε-ball; draw uniformly between -eps and eps, not only its two ends"
-    if np.isclose(np.ptp(inner, axis=1), 0).any():
-        return "draw a number for each pixel: give `rng.uniform` the shape of the images"
+    if any(np.isclose(np.ptp(inner, axis=axis), 0).all() for axis in (2, 3)):
+        return "draw a number for each pixel: give `rng.uniform` the whole shape of the images"
+    if np.isclose(np.ptp(inner, axis=1), 0).all():
+        return "this moves all faces by the same change; draw numbers of its own for each face, too"
     return "changes must go both ways: from -eps to eps" if (inner >= 0).all() else None
 
 
