@@ -164,10 +164,7 @@ def gradient_of(answer: Callable) -> str | None:
         (data - penalty * weights, "the penalty pulls the weights towards 0: add its slope"),
         (data + penalty / 2 * weights, "the slope of penalty / 2 · w² is penalty · w"),
         (data + 2 * penalty * weights, "the slope of penalty / 2 · w² is penalty · w: the 2 cancels"),
-        (
-            data + penalty * weights.sum(),
-            "the penalty's slope is penalty · weights: one for each weight, not their sum",
-        ),
+        *((data + penalty * w, "the penalty's slope is penalty · weights, not their sum") for w in (1, weights.sum())),
         *((8 * data / n + penalty * weights, "divide by the number of samples, `len(x)`") for n in (3, 5, 24, 40)),
         *((data + penalty * w2, PENALTY_ITSELF) for w2 in (weights**2 / 2, (weights**2).sum() / 2, weights**2)),
         (x.T @ probs / 8 + penalty * weights, "the error is probability *minus truth*"),
