@@ -5,7 +5,7 @@
 
 import click
 
-RECIPES = ("plain", "lesson", "vgg", "resnet", "wide", "long", "restart", "two_tasks", "student", "ferplus")
+RECIPES = ("plain", "lesson", "vgg", "resnet", "wide", "long", "sharp", "restart", "two_tasks", "student", "ferplus")
 """Keys of ``fernb.training.RECIPES``."""
 
 SMOOTHINGS = ("none", "mean", "exponential", "hmm")
