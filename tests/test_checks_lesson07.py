@@ -82,7 +82,7 @@ def switched(original, painted, where):
         ("07.1", (lambda maps: tf.constant(np.asarray(gram(maps))),), "with TensorFlow"),
         ("07.1", (lambda maps: None,), "`return` missing"),
         ("07.2", (lambda gram, wanted: tf.reduce_mean((gram - wanted) ** 2),), "divide by the mean square"),
-        ("07.2", (lambda gram, wanted: relative((gram - wanted) ** 2, gram),), "not of `gram`"),
+        ("07.2", (lambda gram, wanted: relative((gram - wanted) ** 2, gram),), "not of `made`"),
         ("07.2", (lambda gram, wanted: (gram - wanted) ** 2 / tf.reduce_mean(wanted**2),), "one number"),
         ("07.2", (lambda gram, wanted: tf.reduce_mean(((gram - wanted) / wanted) ** 2),), "two means first"),
         ("07.2", (lambda gram, wanted: np.float32(relative((gram - wanted) ** 2, wanted)),), "with TensorFlow"),

@@ -34,7 +34,7 @@ def style_loss(function) -> str | None:
     truth = off.mean() / square.mean()
     mistakes = [
         (off.mean(), "divide by the mean square of the Gram matrix that is wanted"),
-        (off.mean() / (gram**2).mean(), "divide by the mean square of `wanted`, not of `gram`"),
+        (off.mean() / (gram**2).mean(), "divide by the mean square of `wanted`, not of `made`"),
         (off.sum() / square.mean(), "take the mean of the squared differences, not their sum"),
         (off.mean() / square.sum(), "divide by the mean of the squares of `wanted`, not by their sum"),
         (np.sqrt(truth), "no square root: it is a ratio of two means of squares"),

@@ -9,9 +9,9 @@ def gram_matrix(maps):
 
 # %% 07.2
 # exercise 07.2
-def style_loss(gram, wanted):
+def style_loss(made, wanted):
     """Compare two Gram matrices (c, c)."""
-    return tf.reduce_mean((gram - wanted) ** 2) / tf.reduce_mean(wanted**2)
+    return tf.reduce_mean((made - wanted) ** 2) / tf.reduce_mean(wanted**2)
 
 
 # %% 07.3
