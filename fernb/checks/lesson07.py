@@ -202,6 +202,11 @@ def _blend(function) -> str | None:
             (np.where(switch, painted, original), "between 0 and 1 the mask asks for a mixture, not for one of both")
             for switch in (weight >= 0.5, weight > 0, weight == 1)
         ),
+        *(
+            (wrong, "in uint8, 3 - 5 wraps around to 254; turn the images into float before you subtract")
+            for raw in (original + (painted - original) * weight, painted + (original - painted) * (1 - weight))
+            for wrong in (raw, raw.clip(0, 255), np.floor(raw) % 256, np.rint(raw) % 256)
+        ),
     ]
     try:
         got = function(original, painted, mask)
