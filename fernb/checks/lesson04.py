@@ -1,8 +1,8 @@
 """Checks of lesson 4."""
 
-import keras
+from typing import Any
+
 import numpy as np
-from keras import layers
 from scipy import stats
 
 from fernb.checks import difference, exercise
@@ -11,8 +11,11 @@ SMALL, SIDE = 8, 64
 """Of the trunk that the checks hand out: how many maps it gives, and the side of the images that it wants."""
 
 
-def _small_trunk() -> keras.Model:
+def _small_trunk() -> Any:
     """Return a trunk with two convolutions, ``low`` and ``high``, each with batch normalisation."""
+    import keras
+    from keras import layers
+
     rng, inputs = np.random.default_rng(4), keras.Input((SIDE, SIDE, 3))
     low = layers.Conv2D(4, 5, strides=4, activation="relu", name="low")(inputs)
     high = layers.Conv2D(SMALL, 3, strides=2, activation="relu", name="high")(layers.BatchNormalization()(low))
@@ -26,6 +29,8 @@ def _small_trunk() -> keras.Model:
 
 @exercise("04.1")
 def put_together(own_network):
+    import keras
+
     trunk = _small_trunk()
     net = own_network(trunk)
     if not isinstance(net, keras.Model):
@@ -45,7 +50,9 @@ def put_together(own_network):
     return _answers(net, trunk)
 
 
-def _answers(net: keras.Model, trunk: keras.Model) -> str | None:
+def _answers(net: Any, trunk: Any) -> str | None:
+    import keras
+
     rng = np.random.default_rng(1)
     faces = rng.integers(0, 256, (3, 6, 6, 1)).repeat(8, 1).repeat(8, 2).astype(np.float32)
     kernel, bias = (rng.normal(0, 0.3, weight.shape) for weight in net.trainable_weights)
@@ -73,6 +80,9 @@ def _answers(net: keras.Model, trunk: keras.Model) -> str | None:
 
 @exercise("04.2")
 def start_to_tune(start_tuning):
+    import keras
+    from keras import layers
+
     trunk = _small_trunk()
     trunk.trainable = False
     means = layers.GlobalAveragePooling2D()(trunk.output)
