@@ -10,12 +10,6 @@ from scipy import stats
 from fernb import config
 from fernb.checks import RIGHT, judge
 
-SCORES = {
-    "from scratch": [[0.20, 0.24, 0.19], [0.80, 0.81, 0.82]],
-    "pre-trained": [[0.21, 0.23, 0.20], [0.70, 0.71, 0.70]],
-    "pixels": [[0.18, 0.25, 0.20], [0.30, 0.31, 0.30]],
-}
-
 
 def interval(differences):
     """Lesson 3's interval: the mean of a few differences, and both ends of its 95 % interval."""
@@ -86,6 +80,34 @@ def pooled(reduce, axis=(2, 4)):
     return pool
 
 
+def mean_and_reach(values):
+    mean, _, high = interval(values)
+    return mean, high - mean
+
+
+def highest(runs):
+    return max(runs, key=lambda way: runs[way].mean())
+
+
+def leads(*, paired=True, enough=all, sign=1):
+    """An answer to 04.4 with the faults that are asked for."""
+
+    def beats(one, other):
+        (gap, reach), apart = (
+            mean_and_reach(sign * (one - other)),
+            [mean_and_reach(values)[1] for values in (one, other)],
+        )
+        return gap > (reach if paired else sum(apart))
+
+    def leader(runs):
+        for way in runs:
+            if enough(beats(runs[way], runs[rival]) for rival in runs if rival != way):
+                return way
+        return "nobody"
+
+    return leader
+
+
 @pytest.mark.parametrize(
     ("number", "answers", "word"),
     [
@@ -117,12 +139,13 @@ def pooled(reduce, axis=(2, 4)):
         ("04.3", (pooled(np.mean, (1, 3)),), "over the fields"),
         ("04.3", (lambda maps, grid: maps.reshape(2, grid, 6 // grid, 6 // grid, grid, 5).mean((2, 3)),), "order"),
         ("04.3", (lambda maps, grid: maps.reshape(2, 6 // grid, grid, 6 // grid, grid, 5).mean((1, 3)),), "order"),
-        ("04.4", (["fine-tuned", "pixels"], SCORES), "no way"),
-        ("04.4", (["pre-trained", "from scratch"], SCORES), "'from scratch' and 'pixels' is not larger than luck"),
-        ("04.4", (["nobody", "pre-trained"], SCORES), "over 'from scratch' is not"),
-        ("04.4", (["nobody", "nobody"], SCORES), "one way leads"),
-        ("04.4", ("nobody", SCORES), "a list of 2"),
-        ("04.4", (["nobody"], SCORES), "a list of 2"),
+        ("04.4", (highest,), "highest"),
+        ("04.4", (leads(paired=False),), "differences first"),
+        ("04.4", (leads(enough=any),), "not each of the others"),
+        ("04.4", (leads(sign=-1),), "first way minus"),
+        ("04.4", (lambda runs: "nobody",), "much more"),
+        ("04.4", (lambda runs: "pre-trained",), "out of `runs`"),
+        ("04.4", (lambda runs: None,), "returned None"),
     ],
 )
 def test_a_typical_mistake_gets_its_hint(number, answers, word):
@@ -215,6 +238,7 @@ def test_fine_tuning_that_starts_wrongly_gets_its_hint(answer, word):
         ("04.1", "own_network"),
         ("04.2", "start_tuning"),
         ("04.3", "pool"),
+        ("04.4", "leader"),
     ],
 )
 def test_the_solution_is_right(number, name):
@@ -225,9 +249,27 @@ def test_the_solution_is_right(number, name):
         "keras": keras,
         "layers": layers,
         "interval": interval,
-        "lead": lambda first, second, i: (0.0, 1.0),
-        "WAYS": tuple(SCORES),
+        "mean_and_reach": mean_and_reach,
+        "WAYS": ("pre-trained", "pixels"),
         "SIZES": (20, 1000),
+        "scores": {way: np.random.default_rng(1).random((2, 3)) for way in ("pre-trained", "pixels")},
     }
     exec(text, names)
     assert judge(number, names[name]).outcome == RIGHT
+
+
+def test_who_filled_in_some_of_the_dots_is_told_what_is_left():
+    def start_tuning(net, trunk, first, rate):
+        trunk.trainable = True
+        for layer in trunk.layers:
+            layer.trainable = True
+        net.compile(...)  # your code here
+
+    def untouched(net, trunk, first, rate):
+        trunk.trainable = ...
+        for layer in trunk.layers:
+            layer.trainable = ...
+        net.compile(...)
+
+    assert judge("04.2", start_tuning).hint == "`net.compile(...)` still has its dots"
+    assert judge("04.2", untouched).outcome == "not tried yet"

@@ -24,6 +24,7 @@ _NOT_THE_READERS = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib")
 """How the file names of fernb, of Python and of code without a file begin."""
 
 _CHECKS: dict[str, Callable[..., str | None]] = {}
+_BLANKS: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,16 @@ class Verdict:
         return f"{self.number} · {self.outcome}" + (f": {self.hint}" if self.hint else "")
 
 
-def exercise(number: str) -> Callable:
+def exercise(number: str, blanks: int = 0) -> Callable:
     """Register the decorated function as the check of exercise ``number``, such as ``"01.3"``.
 
     The function takes the reader's answers and returns None where they are right, else a hint of
-    one sentence. It need not catch what goes wrong in the reader's code.
+    one sentence. It need not catch what goes wrong in the reader's code. Where the exercise has
+    several places with ``...``, ``blanks`` says how many: who filled in some of them is told what is left.
     """
 
     def register(function: Callable[..., str | None]) -> Callable[..., str | None]:
-        _CHECKS[number] = function
+        _CHECKS[number], _BLANKS[number] = function, blanks
         return function
 
     return register
@@ -77,8 +79,9 @@ def judge(number: str, *answers: object) -> Verdict:
     Raises :class:`~fernb.errors.FernbError` if there is no such exercise.
     """
     function = _find(number)
-    if any(_unfilled(answer) for answer in answers):
-        return Verdict(number, NOT_TRIED)
+    if left := [line for answer in answers for line in _unfilled(answer)]:
+        tried = len(left) < _BLANKS[number]
+        return Verdict(number, NOT_YET, f"`{left[0]}` still has its dots") if tried else Verdict(number, NOT_TRIED)
     try:
         hint = function(*answers)
     except Exception as error:  # whatever the reader's code raises is theirs to mend, and becomes a hint
@@ -131,18 +134,21 @@ def _find(number: str) -> Callable[..., str | None]:
     return _CHECKS[number]
 
 
-def _unfilled(answer: object) -> bool:
-    """Say whether an answer is, holds, or has in its code, a ``...`` still to be filled in."""
+def _unfilled(answer: object) -> list[str]:
+    """Return the lines of an answer that still hold a ``...`` to be filled in; "..." for one that has no lines."""
     if isinstance(answer, list | tuple):
-        return any(_unfilled(part) for part in answer)
+        return [line for part in answer for line in _unfilled(part)]
     if answer is Ellipsis or not inspect.isroutine(answer):
-        return answer is Ellipsis
+        return ["..."] if answer is Ellipsis else []
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(answer)))
+        source = textwrap.dedent(inspect.getsource(answer))
+        tree = ast.parse(source)
     except (OSError, TypeError, SyntaxError):
-        return False  # no source to look at: what it returns will tell
+        return []  # no source to look at: what it returns will tell
     indices = {part for node in ast.walk(tree) if isinstance(node, ast.Subscript) for part in ast.walk(node.slice)}
-    return any(isinstance(node, ast.Constant) and node.value is ... for node in set(ast.walk(tree)) - indices)
+    dots = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value is ...]
+    places = sorted(node.lineno for node in dots if node not in indices)
+    return [source.splitlines()[place - 1].partition("#")[0].strip() for place in places]
 
 
 def _explain(error: Exception) -> str:

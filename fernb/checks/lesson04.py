@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from fernb.checks import difference, exercise
 
@@ -78,7 +77,7 @@ def _answers(net: Any, trunk: Any) -> str | None:
     return difference(np.asarray(net(faces, training=False)), expected(ready), mistakes, rtol=1e-3, atol=1e-4)
 
 
-@exercise("04.2")
+@exercise("04.2", blanks=3)
 def start_to_tune(start_tuning):
     import keras
     from keras import layers
@@ -162,29 +161,46 @@ def _flags(model, first: str) -> str | None:
 
 
 @exercise("04.4")
-def read_the_curves(leaders, scores):
-    sizes = len(next(iter(scores.values())))
-    if isinstance(leaders, str) or len(leaders) != sizes:
-        return f"a list of {sizes} names is wanted, one for each of SIZES"
-    for place, answer in enumerate(leaders):
-        if answer not in (*scores, "nobody"):
-            return f"there is no way {answer!r}; there are {', '.join(scores)}, and 'nobody'"
-        leader = next((way for way in scores if not _not_led(way, scores, place)), "nobody")
-        if answer == leader:
-            continue
-        if answer == "nobody":
-            return f"with SIZES[{place}] faces one way leads each of the others by more than luck"
-        rivals = " and ".join(repr(rival) for rival in _not_led(answer, scores, place))
-        return f"with SIZES[{place}] faces the lead of {answer!r} over {rivals} is not larger than luck"
-    return None
+def who_leads(leader):
+    hints = (_named(leader, runs, expected, mistakes) for runs, expected, mistakes in _RUNS)
+    return next((hint for hint in hints if hint), None)
 
 
-def _not_led(way: str, scores: dict[str, np.ndarray], place: int) -> list[str]:
-    """Return the others that ``way`` does not lead by more than the 95 % interval over seeds (Student's t)."""
-    rivals = []
-    for rival in scores:
-        gap = np.asarray(scores[way][place]) - np.asarray(scores[rival][place])
-        reach = stats.t.ppf(0.975, len(gap) - 1) * gap.std(ddof=1) / np.sqrt(len(gap))
-        if rival != way and not gap.mean() > reach:
-            rivals.append(rival)
-    return rivals
+def _named(leader, runs: dict, expected: str, mistakes: dict[str, str]) -> str | None:
+    """Return None where ``leader`` names the ``expected`` way in ``runs``, else a hint, by what it names instead."""
+    got = leader({way: np.array(accuracies) for way, accuracies in runs.items()})
+    if got is None:
+        return 'your function returned None; is a `return` missing, or `"nobody"` at the end?'
+    if not isinstance(got, str) or got not in (*runs, "nobody"):
+        return f"the answer is {got!r}; a name out of `runs` is wanted ({', '.join(runs)}), or 'nobody'"
+    shown = "; ".join(f"{way} {', '.join(f'{value:.2f}' for value in runs[way])}" for way in runs)
+    why = mistakes.get(got, "compare each way with all of the others, seed by seed")
+    return None if got == expected else f"your function names {got!r} in the runs {shown}: {why}"
+
+
+_RUNS = (
+    (
+        {"A": (0.20, 0.22, 0.21), "B": (0.70, 0.72, 0.71), "C": (0.50, 0.51, 0.53)},
+        "B",
+        {
+            "nobody": "B leads A and C by much more than the seeds differ",
+            "A": "A is behind both of the others; the lead is the first way minus the second",
+        },
+    ),
+    (
+        {"A": (0.40, 0.60, 0.80), "B": (0.38, 0.58, 0.77), "C": (0.10, 0.12, 0.11)},
+        "A",
+        {"nobody": "A leads B with every seed by nearly the same; take the differences first, then mean and reach"},
+    ),
+    (
+        {"A": (0.50, 0.90, 0.70), "B": (0.55, 0.60, 0.50), "C": (0.60, 0.62, 0.58)},
+        "nobody",
+        {"A": "its mean is the highest, but its leads over B and C are not larger than their reach"},
+    ),
+    (
+        {"A": (0.30, 0.31, 0.30, 0.31), "B": (0.80, 0.81, 0.82, 0.80), "C": (0.82, 0.79, 0.81, 0.82)},
+        "nobody",
+        {way: f"{way} leads A by more than luck, but not each of the others" for way in "BC"},
+    ),
+)
+"""Made-up runs, who leads in them, and what a wrong answer shows."""

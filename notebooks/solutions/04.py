@@ -34,13 +34,15 @@ def pool(maps, grid):
 
 # %% 04.4
 # exercise 04.4
-def leader(place):
-    """Return the way that leads each of the others by more than luck, or "nobody"."""
-    for way in WAYS:
-        leads = [lead(way, rival, place) for rival in WAYS if rival != way]
+def leader(runs):
+    """Return the way in `runs` that leads each of the others by more than luck, or "nobody"."""
+    for way in runs:
+        rivals = [rival for rival in runs if rival != way]
+        leads = [mean_and_reach(np.array(runs[way]) - np.array(runs[rival])) for rival in rivals]
         if all(gap > reach for gap, reach in leads):
             return way
     return "nobody"
 
 
-leaders = [leader(place) for place in range(len(SIZES))]
+for i, size in enumerate(SIZES):
+    print(f"{size:>5} faces: {leader({way: scores[way][i] for way in WAYS})}")
