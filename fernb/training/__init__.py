@@ -2,8 +2,9 @@
 
 from fernb.training.augmentation import Augmentation
 from fernb.training.batches import FaceBatches, as_input
+from fernb.training.devices import hardware
 from fernb.training.loop import read_history, train
-from fernb.training.publish import hardware, publish
+from fernb.training.publish import publish
 from fernb.training.recipes import RECIPES, Recipe, recipe
 from fernb.training.run import train_and_publish
 

@@ -1,7 +1,7 @@
 """Batches of faces that depend on seed, epoch and number alone, so that a resumed run sees the same ones."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 
 from fernb.data.faceset import FaceSet
-from fernb.networks.architectures import HEAD
 from fernb.training.recipes import Recipe
 from fernb.training.targets import class_weights, distillation_targets
 
@@ -30,10 +29,11 @@ class FaceBatches:
     """Shuffled, augmented batches of faces.
 
     ``targets`` has float32 ``(n, k)`` for each head. ``present`` optionally names rows that count
-    for a head, as weights ``(n,)``. Where there are ``teachers``, the first head learns from
+    for a head, as weights ``(n,)``. A head that has ``teachers`` learns from
     their answers too (Hinton et al. 2015). They answer for the very image that the student
     sees, augmented and at full size: an answer for the face as it was would ask the student to see
-    what was cut off or covered (Beyer et al. 2022).
+    what was cut off or covered (Beyer et al. 2022). They do not see what a bad camera does to it, so the
+    student learns to answer as if it were not there.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class FaceBatches:
         recipe: Recipe,
         seed: int,
         present: dict[str, np.ndarray] | None = None,
-        teachers: Sequence[Teacher] = (),
+        teachers: Mapping[str, Sequence[Teacher]] | None = None,
     ):
-        self.teachers = teachers
+        self.teachers = teachers or {}
         self.faces, self.targets, self.recipe, self.seed = faces, targets, recipe, seed
         classes = next(iter(targets.values())).shape[1]
         rarity = class_weights(faces.labels, classes)[faces.labels]
@@ -80,11 +80,12 @@ class FaceBatches:
         size = self.recipe.batch_size
         rows = self.order[index * size : (index + 1) * size]
         rng = np.random.default_rng((self.seed, self.epoch, index))
-        images = self._images(rows, rng)
-        inputs = as_input(images, side=self.side)
+        images = self._views(rows, rng)
         targets = {head: values[rows] for head, values in self.targets.items()}
-        if self.teachers:
-            targets[HEAD] = distillation_targets(targets[HEAD], [teacher(images) for teacher in self.teachers])
+        for head, teachers in self.teachers.items():
+            answers = [teacher(images) for teacher in teachers]
+            targets[head] = distillation_targets(targets[head], answers, self.recipe.teaching)
+        inputs = as_input(self._seen(images, rng), side=self.side)
         weights = {head: values[rows] for head, values in self.weights.items()}
         if self.recipe.mixup:
             share, other = np.float32(rng.beta(self.recipe.mixup, self.recipe.mixup)), rng.permutation(len(rows))
@@ -92,13 +93,19 @@ class FaceBatches:
             targets = {head: share * t + (1 - share) * t[other] for head, t in targets.items()}
         return inputs, targets, weights
 
-    def _images(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _views(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         images, augmentation = self.faces.images[rows], self.recipe.augmentation
+        if augmentation is None:
+            return images
+        # one epoch a face, the next its mirror image (arXiv 2404.00498): chance repeats the same side half of the time
+        mirror = (rows + self.epoch) % 2 == 0 if self.recipe.alternate_flips else None
+        side = None if self.teachers else self.side  # teachers know faces of full size
+        return augmentation.views(images, rng, side=side, mirror=mirror)
+
+    def _seen(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        augmentation = self.recipe.augmentation
         if augmentation is None:
             return images
         if self.recipe.decays(self.epoch) and self.recipe.late_bad_camera:
             augmentation = replace(augmentation, bad_camera=self.recipe.late_bad_camera)
-        # one epoch a face, the next its mirror image (arXiv 2404.00498): chance repeats the same side half of the time
-        mirror = (rows + self.epoch) % 2 == 0 if self.recipe.alternate_flips else None
-        side = None if self.teachers else self.side  # teachers know faces of full size
-        return augmentation(images, rng, side=side, mirror=mirror)
+        return augmentation.camera(images, rng)

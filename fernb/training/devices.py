@@ -5,6 +5,7 @@ each step, so they stay alike, and a step is the one that a single device would 
 normalisation takes its mean and variance over a device's own share.
 """
 
+import platform
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 
 from fernb.errors import FernbError
+from fernb.runtime import cores
 
 
 class Devices:
@@ -59,3 +61,13 @@ class Devices:
             return tf.nest.map_structure(lambda values: tf.constant(values[own]), batch)
 
         return self.strategy.experimental_distribute_values_from_function(share)
+
+
+def hardware() -> str:
+    """Return the backend, and the GPU or the cores and the processor, as side-cars state them."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        if jax.default_backend() == "gpu":
+            return f"jax on {jax.local_device_count()} {jax.devices()[0].device_kind}"
+    return f"{keras.backend.backend()} on {cores()} CPU cores, {platform.machine()}"

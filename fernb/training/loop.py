@@ -4,7 +4,7 @@ Runs on any Keras 3 backend.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -22,7 +22,7 @@ from fernb.labels import EMOTIONS_8
 from fernb.networks.architectures import HEAD, VOTES_HEAD, for_any_size, start_from, with_votes_head
 from fernb.training.batches import FaceBatches, Teacher, as_input
 from fernb.training.checkpoint import State, load_state, read_variables, save_state, write_variables
-from fernb.training.devices import Devices
+from fernb.training.devices import Devices, hardware
 from fernb.training.recipes import Recipe
 from fernb.training.sharpness import Sharpness, Step
 from fernb.training.targets import has_votes, vote_targets
@@ -42,7 +42,7 @@ def train(
     resume: bool = False,
     bfloat16: bool = False,
     progress: Callable[[str], None] = print,
-    teachers: Sequence[Teacher] = (),
+    teachers: Mapping[str, Sequence[Teacher]] | None = None,
     start: keras.Model | None = None,
     devices: Devices | None = None,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
@@ -52,7 +52,7 @@ def train(
     which ``resume`` goes on as if nothing had happened; ``stable.npz`` is the state before the
     decay of a trapezoid: as ``state.npz`` of another run it can be trained on for longer. ``bfloat16``
     halves the time on processors that have it (AVX512-BF16, AMX). ``progress`` takes a line per epoch.
-    ``teachers``' answers for each batch are learnt too; ``start`` lends its weights where they fit
+    the answers of a head's ``teachers`` for each batch are learnt too; ``start`` lends its weights where they fit
     (:func:`~fernb.networks.architectures.start_from`); ``devices`` share the work.
 
     Returns the network with the weights of its best epoch (with ``votes_head`` it has two
@@ -60,11 +60,11 @@ def train(
     ``accuracy``, ``val_loss``, ``val_accuracy`` and ``learning_rate``, one value per epoch.
     Raises :class:`~fernb.errors.FernbError` where ``resume`` finds a run of another recipe.
     """
-    asked = json.loads(json.dumps({"recipe": asdict(recipe), "seed": seed, "data": splits.digest}, default=str))
+    asked = asked_of(splits, recipe, seed)
     keras.utils.set_random_seed(seed)
-    batches = _batches(splits, recipe, seed, teachers)
+    batches = face_batches(splits, recipe, seed, teachers)
     model, step = _compiled(recipe, len(splits.classes), bfloat16, devices)
-    state = _begin(model, recipe, run, asked=asked, resume=resume, start=start)
+    state = begin(model, recipe, run, asked=asked, resume=resume, start=start)
     log = _tensorboard(model, run)
     while state.epoch < recipe.epochs and not out_of_patience(state.history, recipe.patience):
         if state.epoch == recipe.decay_start:
@@ -74,13 +74,19 @@ def train(
         save_state(state, run / "state.npz")
         write_history(state.history, run / "history.csv")
         log.on_epoch_end(state.epoch - 1, figures)
-        progress(_line(state.epoch, recipe, figures))
+        progress(epoch_line(state.epoch, recipe, figures))
     log.on_train_end()
     model.set_weights(state.best)
     return model, state.history
 
 
-def _begin(
+def asked_of(splits: FaceSplits, recipe: Recipe, seed: int) -> dict:
+    """Return what decides a run, and where it runs, as its state keeps it: a dictionary that JSON can hold."""
+    asked = {"recipe": asdict(recipe), "seed": seed, "data": splits.digest, "hardware": hardware()}
+    return json.loads(json.dumps(asked, default=str))
+
+
+def begin(
     model: keras.Model, recipe: Recipe, run: Path, *, asked: dict, resume: bool, start: keras.Model | None
 ) -> State:
     """Go on from the state in ``run``, or clear it and begin with the weights that ``start`` lends."""
@@ -186,7 +192,10 @@ def _judge(model: keras.Model, faces: FaceSet, side: int) -> dict[str, float]:
     }
 
 
-def _batches(splits: FaceSplits, recipe: Recipe, seed: int, teachers: Sequence[Teacher]) -> FaceBatches:
+def face_batches(
+    splits: FaceSplits, recipe: Recipe, seed: int, teachers: Mapping[str, Sequence[Teacher]] | None = None
+) -> FaceBatches:
+    """Return the batches of ``recipe`` on ``splits.train``, with targets and weights for each head."""
     faces = splits.train
     wanted, present = {HEAD: recipe.targets(faces, splits.classes)}, {}
     if recipe.votes_head:
@@ -199,13 +208,13 @@ def _compiled(recipe: Recipe, classes: int, bfloat16: bool, devices: Devices | N
     """Return the network, and what trains it on one batch."""
     step: Step = devices.train_on_batch if devices else _train_on_batch
     with devices.scope() if devices else nullcontext():
-        model = _compiled_here(recipe, classes, bfloat16)
+        model = compiled_network(recipe, classes, bfloat16)
         if recipe.sharpness:
             step = partial(Sharpness(model, recipe.sharpness, **_judged_by(recipe)).train_on_batch, step)
     return model, step
 
 
-def _compiled_here(recipe: Recipe, classes: int, bfloat16: bool) -> keras.Model:
+def compiled_network(recipe: Recipe, classes: int, bfloat16: bool) -> keras.Model:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if bfloat16 else "float32")
     try:
@@ -234,7 +243,7 @@ def _judged_by(recipe: Recipe) -> dict[str, Any]:
     return settings | {"loss": losses, "loss_weights": shares, "metrics": {HEAD: ["accuracy"]}}
 
 
-def _line(epoch: int, recipe: Recipe, figures: dict[str, float]) -> str:
+def epoch_line(epoch: int, recipe: Recipe, figures: dict[str, float]) -> str:
     return (
         f"epoch {epoch:3d}/{recipe.epochs}  loss {figures['loss']:.3f}  accuracy {figures['accuracy']:.1%}  "
         f"val_loss {figures['val_loss']:.3f}  val_accuracy {figures['val_accuracy']:.1%}"

@@ -1,6 +1,5 @@
 """A trained network becomes files with everything needed to judge and repeat it."""
 
-import platform
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from fernb.networks.recogniser import Recogniser
 from fernb.networks.sidecar import write_sidecar
 from fernb.networks.storage import calibrated, save_model
 from fernb.networks.training_faces import KEY, write_training_faces
-from fernb.runtime import cores
 from fernb.training.batches import as_input
+from fernb.training.devices import hardware
 from fernb.training.recipes import Recipe
 
 EXAMPLES = 500
@@ -31,17 +30,17 @@ def publish(
     path: Path,
     how: dict,
     head: str = HEAD,
-    trained_on: FaceSet | None = None,
+    seen: FaceSet | None = None,
 ) -> tuple[Path, dict]:
     """Save a trained network with everything needed to judge and repeat it; return its path and side-car.
 
     Of a network with two answers ``head`` says which one; ``splits`` have that one's emotions.
-    ``trained_on`` are all faces that it has seen (default: ``splits.train``); their hashes are
+    ``seen`` are all faces that it was trained on (default: ``splits.train``); their hashes are
     written beside it, see :mod:`fernb.networks.training_faces`.
     The network is calibrated first: its logits are divided by the ``temperature`` that fits val.
-    The side-car holds the labels, that temperature, ``how`` it was made (command, seed), the
-    recipe, the data's digest, the hardware, the history and the figures on val and test of the
-    saved LiteRT copy.
+    The side-car holds the labels, that temperature, ``how`` it was made (command, seed;
+    hardware, where it is not this one), the recipe, the data's digest, the history and the figures on val
+    and test of the saved LiteRT copy.
     """
     model = one_head(model, head) if isinstance(model.output, dict) else to_standard_layers(model)
     val = model.predict(as_input(splits.val.images), batch_size=256, verbose=0)
@@ -49,10 +48,10 @@ def publish(
     sidecar = {
         "labels": list(splits.classes),
         "temperature": temperature,
-        "made": how | {"epochs_run": len(history["loss"]), "hardware": hardware()},
+        "made": {"hardware": hardware()} | how | {"epochs_run": len(history["loss"])},
         "recipe": asdict(recipe),
         "data": {"source": splits.source, "digest": splits.digest},
-        KEY: write_training_faces(path.parent, splits.train if trained_on is None else trained_on),
+        KEY: write_training_faces(path.parent, splits.train if seen is None else seen),
         "protocol": "trained on train, epoch chosen by accuracy on val, test looked at once; one forward pass a face, "
         "test_flip averages each face and its mirror image",
         "history": {name: [round(value, 5) for value in values] for name, values in history.items()},
@@ -63,8 +62,3 @@ def publish(
     sidecar = recogniser.sidecar | {"metrics": evaluate_network(recogniser, splits)}
     write_sidecar(path, sidecar)
     return path, sidecar
-
-
-def hardware() -> str:
-    """Return the backend, the cores and the processor, as side-cars state them."""
-    return f"{keras.backend.backend()} on {cores()} CPU cores, {platform.machine()}"

@@ -39,7 +39,8 @@ class Recipe:
     face is mirrored in every other epoch instead of by chance; ``late_bad_camera`` is the
     augmentation's ``bad_camera`` while the rate decays. ``sharpness`` is the radius of
     sharpness-aware minimisation (:class:`~fernb.training.sharpness.Sharpness`), 0 for plain
-    steps. Training stops after ``patience`` epochs in which ``val_accuracy`` did not rise.
+    steps. Where there are teachers, their answers make up the share ``teaching`` of the targets.
+    Training stops after ``patience`` epochs in which ``val_accuracy`` did not rise.
     """
 
     about: str
@@ -65,6 +66,7 @@ class Recipe:
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
     patience: int = 15
+    teaching: float = 0.7
 
     def build(self, classes: int) -> keras.Model:
         """Build the network of this recipe for ``classes`` emotions."""
@@ -92,6 +94,12 @@ class Recipe:
         """Return how wide training images are in ``epoch``, in pixels."""
         begun = [side for first, side in sorted(self.sides) if first <= epoch]
         return FACE_SIDE if self.decays(epoch) or not begun else begun[-1]
+
+    @property
+    def can_be_compiled(self) -> bool:
+        """Say whether :mod:`fernb.training.accelerator` can train it: it knows no more than what these are without."""
+        plain = self.augmentation is not None and self.schedule != "plateau" and self.balance != "sampling"
+        return plain and not (self.sides or self.focal or self.late_bad_camera)
 
     def targets(self, faces: FaceSet, classes: tuple[str, ...]) -> np.ndarray:
         """Return what the network is trained towards, float32 ``(n, k)``."""
@@ -157,6 +165,30 @@ _LONG = Recipe(
     label_smoothing=0,
     patience=300,
 )
+_WIDE = replace(
+    _LONG,
+    about="Residual, twice as wide as resnet, sharpness-aware: minutes of a GPU, days of a CPU.",
+    network=NetworkConfig("resnet", (64, 128, 256, 512), dropout=0.3),
+    augmentation=Augmentation(rotation=12, scale=0.2),
+    late_bad_camera=0,
+    sharpness=0.1,
+    epochs=274,
+    schedule="cosine",
+    warmup=3,
+    sides=(),
+    weight_decay=5e-3,
+)
+_TAUGHT = replace(
+    _WIDE,
+    about="The network of long, taught by larger ones (--teacher), sharpness-aware: minutes of a GPU.",
+    network=_LONG.network,
+    augmentation=Augmentation(rotation=10, shift=0.1, erase=0.2, bad_camera=0.15, dark=0.1),
+    sharpness=0.05,
+    epochs=404,
+    weight_decay=4e-3,
+    teaching=0.8,
+    patience=404,
+)
 
 RECIPES = {
     "plain": _PLAIN,
@@ -176,52 +208,33 @@ RECIPES = {
         learning_rate=0.05,
     ),
     "resnet": _RESNET,
-    "wide": replace(
-        _RESNET,
-        about="Twice as wide, two blocks a stage, 300 epochs with mixup and averaged weights: for a GPU.",
-        network=NetworkConfig("resnet", (64, 128, 256, 512), blocks=2, stochastic_depth=0.1, dropout=0.3),
-        augmentation=Augmentation(),
-        mixup=0.2,
-        ema=0.999,
-        epochs=300,
-        warmup=5,
-        patience=300,
-    ),
     "long": _LONG,
-    "sharp": replace(
-        _LONG,
-        about="The network of long trained on with sharpness-aware minimisation: begins with it (--start).",
-        augmentation=Augmentation(rotation=10, scale=0.15, shift=0.08, light=0.15, erase=0.2, bad_camera=0.1),
-        late_bad_camera=0,
-        sharpness=0.1,
-        ema=0.998,
-        epochs=10,
-        learning_rate=0.05,
-        warmup=0,
-        decay=1,
-        sides=((0, 48),),
-    ),
     "restart": _RESTART,
-    "two_tasks": replace(
-        _RESTART,
-        about="The residual network trained on: FER+'s votes as a second task, averaged weights, weaker brakes.",
-        votes_head=1,
-        augmentation=Augmentation(rotation=12, shift=0.1, bad_camera=0.15),
-        alternate_flips=True,
-        ema=0.995,
-        epochs=6,
-        learning_rate=0.003,
-        warmup=0,
-        schedule="trapezoid",
-        decay=1,
-        weight_decay=2e-3,
+    "wide": _WIDE,
+    "wide_mixup": replace(
+        _WIDE,
+        about="wide with mixup and a larger radius: the second of the three teachers.",
+        mixup=0.2,
+        sharpness=0.2,
+        epochs=197,
     ),
+    "wide_vgg": replace(
+        _WIDE,
+        about="VGG style, twice as wide as vgg, 5.9 million parameters: the third of the three teachers.",
+        network=NetworkConfig("vgg", (64, 128, 256, 512), dropout=0.4),
+        epochs=294,
+        learning_rate=0.05,
+    ),
+    "taught": _TAUGHT,
     "student": replace(
-        _RESTART,
-        about="Half as wide, 0.3 million parameters, for small machines: learns from a larger network, its --teacher.",
-        network=NetworkConfig("resnet", (16, 32, 64, 128), dropout=0.2),
-        learning_rate=0.1,
-        warmup=2,
+        _TAUGHT,
+        about="Half as wide as resnet, 0.3 million parameters, for small machines: learns from larger networks.",
+        network=NetworkConfig("resnet", (16, 32, 64, 128), dropout=0.1),
+        augmentation=Augmentation(rotation=10, scale=0.12, shift=0.08, erase=0.1, bad_camera=0.1, dark=0.1),
+        sharpness=0,
+        epochs=428,
+        patience=428,
+        weight_decay=2e-3,
     ),
     "ferplus": replace(
         _RESTART,

@@ -1,7 +1,10 @@
 """A recipe from data to files: teachers, start weights, FER+, training, publishing. What ``fernb train`` does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import keras
 
 from fernb.config import SEED
 from fernb.data.faceset import FaceSplits
@@ -9,9 +12,10 @@ from fernb.data.ferplus import ferplus_splits
 from fernb.errors import FernbError
 from fernb.networks.architectures import HEAD, VOTES_HEAD
 from fernb.networks.recogniser import Recogniser
+from fernb.networks.sidecar import read_sidecar
 from fernb.networks.storage import load_model
-from fernb.training.batches import Teacher
-from fernb.training.devices import Devices
+from fernb.training.checkpoint import load_state
+from fernb.training.devices import Devices, hardware
 from fernb.training.loop import train
 from fernb.training.publish import publish
 from fernb.training.recipes import Recipe
@@ -37,41 +41,55 @@ def train_and_publish(
 
     The network is saved as ``path`` (``.keras``, with its copies); the second head of a recipe with
     ``votes_head`` as ``votes_path`` (default: ``path`` with ``_votes``). ``teachers`` are networks
-    whose answers are learnt too (Hinton et al. 2015), ``start`` a ``.keras`` file whose weights are
-    lent; both are read before the work begins. ``devices`` share the work. ``how`` goes into the
-    side-car, ``log`` takes a line an epoch. Raises :class:`~fernb.errors.FernbError` for what is
-    missing or does not fit.
+    whose answers are learnt too (Hinton et al. 2015), each by the head that has its emotions; ``start``
+    is a ``.keras`` file whose weights are lent; both are read before the work begins. ``devices`` share
+    the work. ``how`` goes into the side-car, ``log`` takes a line an epoch. On another backend than
+    TensorFlow the run is trained and nothing is written beside it, for the copies need TensorFlow; on
+    JAX, a recipe that can be is compiled for a GPU (:mod:`fernb.training.accelerator`). Raises
+    :class:`~fernb.errors.FernbError` for what is missing or does not fit.
     """
     faces = ferplus_splits(splits, recipe.ferplus) if recipe.ferplus else splits
-    model, history = train(
-        faces,
-        recipe,
-        run=run,
-        seed=seed,
-        resume=resume,
-        bfloat16=bfloat16,
-        progress=log,
-        teachers=_answers(teachers, faces.classes),
-        start=load_model(start) if start else None,
-        devices=devices,
-    )
     heads = [(HEAD, faces, path)]
     if recipe.votes_head:
         heads.append((VOTES_HEAD, ferplus_splits(splits), votes_path or path.with_name(f"{path.stem}_votes.keras")))
+    by_head = _by_head(teachers, {head: part.classes for head, part, _ in heads})
+    settings: dict[str, Any] = {"run": run, "seed": seed, "resume": resume, "bfloat16": bfloat16, "progress": log}
+    settings["start"] = load_model(start) if start else None
+    if keras.backend.backend() == "jax" and recipe.can_be_compiled:
+        from fernb.training.accelerator import train_compiled
+
+        lessons = {head: [load_model(file) for file in files] for head, files in by_head.items()}
+        model, history = train_compiled(faces, recipe, teachers=lessons, **settings)
+    else:
+        # one thread each: they answer for the next batch while the student learns on the other cores
+        answers = {head: [Recogniser(file, threads=1).predict for file in files] for head, files in by_head.items()}
+        model, history = train(faces, recipe, teachers=answers, devices=devices, **settings)
+    if keras.backend.backend() != "tensorflow":
+        log("trained; give the same command with --resume and without KERAS_BACKEND, for TensorFlow writes the files.")
+        return []
+    where = _trained_on(run)
     return [
-        publish(model, part, history=history, recipe=recipe, path=file, how=how, head=head, trained_on=splits.train)
+        publish(model, part, history=history, recipe=recipe, path=file, how=how | where, head=head, seen=splits.train)
         for head, part, file in heads
     ]
 
 
-def _answers(teachers: Sequence[Path], classes: Sequence[str]) -> list[Teacher]:
-    """Return what each of ``teachers`` answers with; they must know the same emotions as the student."""
-    # one thread each: they answer for the next batch while the student learns on the other cores
-    recognisers = [Recogniser(path, threads=1) for path in teachers]
-    for teacher in recognisers:
-        if teacher.labels != tuple(classes):
+def _by_head(teachers: Sequence[Path], heads: Mapping[str, Sequence[str]]) -> dict[str, list[Path]]:
+    """Sort ``teachers`` by the head, of those with their classes in ``heads``, that has their emotions."""
+    found: dict[str, list[Path]] = {}
+    for path in teachers:
+        labels = read_sidecar(path)["labels"]
+        head = next((head for head, classes in heads.items() if labels == [*classes]), None)
+        if head is None:
             raise FernbError(
-                f"{teacher.path.name} cannot teach: it knows {', '.join(teacher.labels)}; "
-                f"the data has {', '.join(classes)}."
+                f"{path.name} cannot teach: it knows {', '.join(labels)}; "
+                f"the data has {', '.join(next(iter(heads.values())))}."
             )
-    return [teacher.predict for teacher in recognisers]
+        found.setdefault(head, []).append(path)
+    return found
+
+
+def _trained_on(run: Path) -> dict[str, str]:
+    """Return the hardware that the run's state names; it may have been trained elsewhere than it is published."""
+    state = load_state(run / "state.npz")
+    return {"hardware": state.run.get("hardware", hardware()) if state else hardware()}

@@ -5,7 +5,20 @@
 
 import click
 
-RECIPES = ("plain", "lesson", "vgg", "resnet", "wide", "long", "sharp", "restart", "two_tasks", "student", "ferplus")
+RECIPES = (
+    "plain",
+    "lesson",
+    "vgg",
+    "resnet",
+    "long",
+    "restart",
+    "wide",
+    "wide_mixup",
+    "wide_vgg",
+    "taught",
+    "student",
+    "ferplus",
+)
 """Keys of ``fernb.training.RECIPES``."""
 
 SMOOTHINGS = ("none", "mean", "exponential", "hmm")
