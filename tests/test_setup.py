@@ -20,7 +20,7 @@ from fernb import config
 ROOT = config.ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEWEST = os.environ.get("CONSTRAINTS") == ""
-EVERYTHING = ("cluster", "lab", "train", "test")  # what `make` installs
+EVERYTHING = ("cluster", "gpu", "lab", "train", "test")  # what `make` installs
 pinned_versions_only = pytest.mark.skipif(NEWEST, reason="this run tries the newest versions, not the tested ones")
 
 

@@ -225,7 +225,7 @@ def test_teachers_answer_for_the_very_images_that_the_student_sees(splits):
 
     recipe = replace(TINY, sides=((0, 24),))
     labels = label_targets(splits.train, splits.classes)
-    batches = FaceBatches(splits.train, {HEAD: labels}, recipe=recipe, seed=1, teachers=[teacher])
+    batches = FaceBatches(splits.train, {HEAD: labels}, recipe=recipe, seed=1, teachers={HEAD: [teacher]})
     inputs, targets, _ = batches[0]
     assert seen[0].shape == (16, 48, 48) and inputs.shape == (16, 24, 24, 1)
     np.testing.assert_array_equal(inputs, training.as_input(seen[0], side=24))
@@ -233,6 +233,25 @@ def test_teachers_answer_for_the_very_images_that_the_student_sees(splits):
     rows = batches.order[:16]
     np.testing.assert_allclose(targets[HEAD], distillation_targets(labels[rows], [np.full((16, 7), 1 / 7)]), atol=1e-6)
     assert (targets[HEAD].argmax(1) == splits.train.labels[rows]).all() and targets[HEAD].max() < 0.5
+
+
+def test_teachers_do_not_see_what_a_bad_camera_does(splits):
+    seen = []
+
+    def teacher(images):
+        seen.append(images)
+        return np.full((len(images), 7), 1 / 7, np.float32)
+
+    still = Augmentation(rotation=0, scale=0, shift=0, flip=0, light=0, erase=0, bad_camera=0.5, dark=0.5)
+    labels = label_targets(splits.train, splits.classes)
+    recipe = replace(TINY, augmentation=still)
+    batches = FaceBatches(splits.train, {HEAD: labels}, recipe=recipe, seed=1, teachers={HEAD: [teacher]})
+    inputs = batches[0][0][..., 0]
+    rows = batches.order[:16]
+    np.testing.assert_array_equal(seen[0], splits.train.images[rows])
+    means = inputs.mean((1, 2)) / seen[0].mean((1, 2))
+    assert (means < 0.8).any(), "some are in the dark"
+    assert 0 < (inputs == seen[0]).all((1, 2)).sum() < 16, "some are as they were"
 
 
 def test_batches_in_order_are_those_made_one_by_one(splits):

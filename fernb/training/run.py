@@ -55,23 +55,33 @@ def train_and_publish(
     by_head = _by_head(teachers, {head: part.classes for head, part, _ in heads})
     settings: dict[str, Any] = {"run": run, "seed": seed, "resume": resume, "bfloat16": bfloat16, "progress": log}
     settings["start"] = load_model(start) if start else None
-    if keras.backend.backend() == "jax" and recipe.can_be_compiled:
-        from fernb.training.accelerator import train_compiled
-
-        lessons = {head: [load_model(file) for file in files] for head, files in by_head.items()}
-        model, history = train_compiled(faces, recipe, teachers=lessons, **settings)
-    else:
-        # one thread each: they answer for the next batch while the student learns on the other cores
-        answers = {head: [Recogniser(file, threads=1).predict for file in files] for head, files in by_head.items()}
-        model, history = train(faces, recipe, teachers=answers, devices=devices, **settings)
+    model, history = _train(faces, recipe, by_head, devices, settings)
     if keras.backend.backend() != "tensorflow":
         log("trained; give the same command with --resume and without KERAS_BACKEND, for TensorFlow writes the files.")
         return []
-    where = _trained_on(run)
+    how |= _trained_on(run)
     return [
-        publish(model, part, history=history, recipe=recipe, path=file, how=how | where, head=head, seen=splits.train)
+        publish(model, part, history=history, recipe=recipe, path=file, how=how, head=head, seen=splits.train)
         for head, part, file in heads
     ]
+
+
+def _train(
+    faces: FaceSplits,
+    recipe: Recipe,
+    teachers: Mapping[str, Sequence[Path]],
+    devices: Devices | None,
+    settings: dict[str, Any],
+) -> tuple[keras.Model, dict[str, list[float]]]:
+    """Train epoch by epoch on a GPU where JAX can, else batch by batch."""
+    if keras.backend.backend() == "jax" and recipe.can_be_compiled:
+        from fernb.training.accelerator import train_compiled
+
+        networks = {head: [load_model(file) for file in files] for head, files in teachers.items()}
+        return train_compiled(faces, recipe, teachers=networks, **settings)
+    # one thread each: they answer for the next batch while the student learns on the other cores
+    answers = {head: [Recogniser(file, threads=1).predict for file in files] for head, files in teachers.items()}
+    return train(faces, recipe, teachers=answers, devices=devices, **settings)
 
 
 def _by_head(teachers: Sequence[Path], heads: Mapping[str, Sequence[str]]) -> dict[str, list[Path]]:
