@@ -237,12 +237,19 @@ RECIPES = {
         weight_decay=2e-3,
     ),
     "ferplus": replace(
-        _RESTART,
+        _TAUGHT,
         about="Eight emotions of FER+, towards the distribution of the votes; begins with a network for FER2013.",
         ferplus="plurality",
         votes=True,
-        epochs=20,
+        votes_head=0,
+        ema=0.998,
+        epochs=12,
         learning_rate=0.03,
+        schedule="trapezoid",
+        warmup=0,
+        decay=1,
+        weight_decay=2e-3,
+        patience=12,
     ),
 }
 
