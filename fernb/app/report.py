@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAIN = "my_own_model"
 """The network that the model card is about, and that fernb uses unless told otherwise."""
+TEACHERS = "teachers"
+"""A folder beside the networks: 8-bit copies of those who taught them, which join the ensembles."""
 
 
 def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) -> list[Path]:
@@ -52,6 +54,7 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
         "networks": networks,
     }
     same = [folder / f"{name}.tflite" for name, sidecar in sidecars.items() if sidecar["labels"] == [*splits.classes]]
+    same += sorted((folder / TEACHERS).glob(f"*{INT8}.tflite"))
     if len(same) > 1:
         metrics["ensemble"] = _ensemble(same, splits)
     write_json(folder / "metrics.json", metrics)
