@@ -120,7 +120,7 @@ def test_a_turned_head_stays_in_the_picture():
 def test_each_emotion_of_the_clip_is_full_when_its_second_begins():
     for second in range(21):
         emotion = synthetic.CLIP_ORDER[second // synthetic.CLIP_SECONDS]
-        shown, full = synthetic.clip_units(second + 0.001), synthetic.typical(emotion)
+        shown, full = synthetic.clip_units(second + 0.001), synthetic.clip_shows(emotion)
         assert all(shown[unit] >= 0.85 * strength for unit, strength in full.items())
     assert set(synthetic.CLIP_ORDER) == set(EMOTIONS)
 

@@ -223,8 +223,20 @@ CLIP_PERSON = Identity(
 SKIN_TINT, WALL_TINT = (1.08, 0.97, 0.88), (0.93, 1.0, 1.06)  # R, G, B of a grey of 1
 
 
-def typical(emotion: str) -> dict[int | str, float]:
-    """Return the action units of ``emotion`` at the middle of their ranges, with its commonest accents."""
+CLIP_UNITS: dict[str, dict[int | str, float]] = {
+    "angry": {4: 1.0, 5: 0.93, 7: 1.0, 10: 0.85, 15: 1.0, 16: 1.0, 17: 1.0, 23: 1.0, 25: 0.92, 26: 0.44},
+    "disgust": {4: 0.7, 6: 0.9, 9: 0.6, 10: 0.35, 15: 1.0, 17: 1.0, 25: 1.0, 26: 0.24},
+}
+"""How the clip's person shows what this face shows weakly with its emotion's typical units: anger by shouting."""
+
+
+def clip_shows(emotion: str) -> dict[int | str, float]:
+    """Return the action units of ``emotion`` in the clip: its own, or the typical ones.
+
+    Typical are those in the middle of their ranges, with the emotion's commonest accents.
+    """
+    if emotion in CLIP_UNITS:
+        return CLIP_UNITS[emotion]
     units = [*ACTION_UNITS[emotion], *(unit for unit, chance in ACCENTS.get(emotion, {}).items() if chance >= 0.5)]
     return {unit: sum(strength(emotion, unit)) / 2 for unit in units}
 
@@ -232,7 +244,7 @@ def typical(emotion: str) -> dict[int | str, float]:
 def clip_units(time_s: float) -> dict[int | str, float]:
     """Return the action units at a moment of the clip: each emotion sets in over 0.6 s, just before its turn."""
     turn = min(int((time_s + 0.5) / CLIP_SECONDS), len(CLIP_ORDER) - 1)
-    before, now = typical(CLIP_ORDER[max(0, turn - 1)]), typical(CLIP_ORDER[turn])
+    before, now = clip_shows(CLIP_ORDER[max(0, turn - 1)]), clip_shows(CLIP_ORDER[turn])
     done = min(max((time_s + 0.5 - turn * CLIP_SECONDS) / 0.6, 0.0), 1.0)
     share = done * done * (3 - 2 * done)
     return {unit: (1 - share) * before.get(unit, 0.0) + share * now.get(unit, 0.0) for unit in before | now}
