@@ -2,23 +2,26 @@
 
     python benchmarks/cost.py
 
-Training costs 6 × multiply-adds × images: two operations each, once forwards and twice back. A network that
-was trained on from another bears the other's cost too; what a teacher's answers cost is left out. The published
-figures are those of their authors; their cost is counted here from their code.
+Training costs 6 × multiply-adds × images: two operations each, once forwards and twice back; twice that, where
+steps are sharpness-aware. A network that was trained on from another, or taught by others, bears their cost too,
+and that of the teachers' answers. The published figures are those of their authors; their cost is counted here
+from their code.
 """
 
+import json
 import re
 import shlex
 from collections import Counter
 from pathlib import Path
 
 import click
+import keras
 from _common import out_option, write
 
 from fernb import config, plots
 from fernb.files import atomic_write
 from fernb.networks.anatomy import multiply_adds
-from fernb.networks.sidecar import read_sidecar
+from fernb.networks.architectures import NetworkConfig, build_network
 from fernb.networks.storage import load_model
 from fernb.training.recipes import Recipe
 
@@ -41,20 +44,41 @@ def epochs_by_side(recipe: dict, epochs: int) -> dict[int, int]:
 
 
 def training_pflop(path: Path) -> float:
-    """Return what the training of the network ``path`` (``.keras``) cost, in PFLOP, that of its start included."""
-    sidecar, model = read_sidecar(path), load_model(path)
-    epochs = epochs_by_side(sidecar["recipe"], sidecar["made"]["epochs_run"])
-    cost = sum(6 * multiply_adds(model, side) * IMAGES * n for side, n in epochs.items()) / 1e15
-    start = re.search(r"--start (\S+)", sidecar["made"]["command"])
-    return cost + (training_pflop(path.with_name(Path(shlex.split(start[1])[0]).name)) if start else 0)
+    """Return what the training of the network ``path`` (``.keras``) cost, in PFLOP, with all that it began from."""
+    sidecar, model = _network(path)
+    recipe, run = sidecar["recipe"], sidecar["made"]["epochs_run"]
+    epochs = epochs_by_side(recipe, run)
+    operations = 6 * (2 if recipe.get("sharpness") else 1)
+    cost = sum(operations * multiply_adds(model, side) * IMAGES * n for side, n in epochs.items()) / 1e15
+    for older in _named(path.parent, "start", sidecar):
+        cost += training_pflop(older)
+    for teacher in _named(path.parent, "teacher", sidecar):
+        cost += training_pflop(teacher) + 2 * multiply_adds(_network(teacher)[1]) * IMAGES * run / 1e15
+    return cost
+
+
+def _network(path: Path) -> tuple[dict, keras.Model]:
+    """Return the side-car and the network; of a teacher only the side-car is kept, and says how to build it."""
+    sidecar = json.loads(path.with_suffix(".json").read_text())
+    if path.is_file():
+        return sidecar, load_model(path)
+    return sidecar, build_network(NetworkConfig(**sidecar["recipe"]["network"]), len(sidecar["labels"]))
+
+
+def _named(folder: Path, option: str, sidecar: dict) -> list[Path]:
+    """Return the networks in ``folder`` or its ``teachers`` that the command named, each once, whatever its copy."""
+    files = re.findall(rf"--{option} (\S+)", sidecar["made"]["command"])
+    names = dict.fromkeys(re.sub(r"(_votes|_int8)$", "", Path(shlex.split(file)[0]).stem) for file in files)
+    places = [place / f"{name}.keras" for name in names for place in (folder, folder / "teachers")]
+    return [path for path in places if path.with_suffix(".json").is_file()]
 
 
 @click.command(help=__doc__)
 @out_option(config.MODEL / "cost.json")
 def main(out: Path) -> None:
     own = {}
-    for path in sorted(config.MODEL.glob("*.keras")):
-        sidecar = read_sidecar(path)
+    for path in sorted([*config.MODEL.glob("*.json"), *config.MODEL.glob("teachers/*.json")]):
+        path, sidecar = path.with_suffix(".keras"), json.loads(path.read_text())
         if "recipe" in sidecar and "backbone" not in sidecar["made"] and len(sidecar["labels"]) == 7:
             test = sidecar["metrics"]["test"]
             own[path.stem] = {"pflop": round(training_pflop(path), 3), "accuracy": test["accuracy"]}

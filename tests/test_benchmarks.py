@@ -70,12 +70,22 @@ def test_cost_counts_small_images_and_the_network_that_was_trained_on(tmp_path, 
     recipe = {"epochs": 12, "schedule": "trapezoid", "decay": 0.25, "sides": [[0, 32], [4, 40]]}
     assert cost.epochs_by_side(recipe, 12) == {32: 4, 40: 5, 48: 3}
     assert cost.epochs_by_side({"epochs": 60, "schedule": "cosine"}, 45) == {48: 45}
-    for name in ("resnet", "student"):  # no committed network began with another's weights
+
+
+@pytest.mark.parametrize(
+    "option, answers", [("", 0), ("--start results/model/resnet.keras", 0), ("--teacher a/resnet.tflite", 2)]
+)
+def test_cost_holds_that_of_the_networks_it_began_with(option, answers, tmp_path, monkeypatch):
+    cost = load(config.ROOT / "benchmarks" / "cost.py", monkeypatch)
+    for name, words in (("resnet", ""), ("student", option)):
         shutil.copy(config.MODEL / f"{name}.keras", tmp_path)
         sidecar = json.loads((config.MODEL / f"{name}.json").read_text())
-        sidecar["made"]["command"] += " --start results/model/resnet.keras" if name == "student" else ""
+        sidecar["made"]["command"] = f"fernb train {words}"
         del sidecar["sha256"]
         (tmp_path / f"{name}.json").write_text(json.dumps(sidecar))
-    alone, own = (cost.training_pflop(config.MODEL / f"{name}.keras") for name in ("resnet", "student"))
-    assert alone == pytest.approx(6 * 142.245e6 * 28_709 * 60 / 1e15, rel=1e-3)
-    assert cost.training_pflop(tmp_path / "student.keras") == pytest.approx(own + alone)
+    older, images = 142.245e6, 28_709
+    alone, run = 6 * older * images * 60 / 1e15, sidecar["made"]["epochs_run"]
+    assert cost.training_pflop(tmp_path / "resnet.keras") == pytest.approx(alone, rel=1e-3)
+    own = 6 * cost.multiply_adds(cost.load_model(tmp_path / "student.keras")) * images * run / 1e15
+    wanted = own + (alone + answers * older * images * run / 1e15 if option else 0)
+    assert cost.training_pflop(tmp_path / "student.keras") == pytest.approx(wanted, rel=1e-3)
