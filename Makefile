@@ -95,6 +95,6 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "fernb needs Python 3.11, 3.12 or 3.13 (as TensorFlow does): make PYTHON=python3.12"; exit 2; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv || \
 		{ echo "Python cannot make a virtual environment: install the package python3-venv"; exit 2; }
-	@echo "installing fernb into .venv: once, 2.4 GB, a minute or two"
+	@echo "installing fernb into .venv: once, 2.8 GB, a minute or two"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e ".[test]"
 	@touch $(READY)
