@@ -19,6 +19,7 @@ import keras
 from _common import out_option, write
 
 from fernb import config, plots
+from fernb.app.report import TEACHERS
 from fernb.files import atomic_write
 from fernb.networks.anatomy import multiply_adds
 from fernb.networks.architectures import NetworkConfig, build_network
@@ -69,7 +70,7 @@ def _named(folder: Path, option: str, sidecar: dict) -> list[Path]:
     """Return the networks in ``folder`` or its ``teachers`` that the command named, each once, whatever its copy."""
     files = re.findall(rf"--{option} (\S+)", sidecar["made"]["command"])
     names = dict.fromkeys(re.sub(r"(_votes|_int8)$", "", Path(shlex.split(file)[0]).stem) for file in files)
-    places = [place / f"{name}.keras" for name in names for place in (folder, folder / "teachers")]
+    places = [place / f"{name}.keras" for name in names for place in (folder, folder / TEACHERS)]
     return [path for path in places if path.with_suffix(".json").is_file()]
 
 
@@ -77,7 +78,7 @@ def _named(folder: Path, option: str, sidecar: dict) -> list[Path]:
 @out_option(config.MODEL / "cost.json")
 def main(out: Path) -> None:
     own = {}
-    for path in sorted([*config.MODEL.glob("*.json"), *config.MODEL.glob("teachers/*.json")]):
+    for path in sorted([*config.MODEL.glob("*.json"), *config.MODEL.glob(f"{TEACHERS}/*.json")]):
         path, sidecar = path.with_suffix(".keras"), json.loads(path.read_text())
         if "recipe" in sidecar and "backbone" not in sidecar["made"] and len(sidecar["labels"]) == 7:
             test = sidecar["metrics"]["test"]

@@ -43,7 +43,7 @@ told["still"] = bool((same[1::2] == images[1::2]).all() and (same[::2] == images
 strong = Augmentation(bad_camera=0.5, dark=0.3)
 many = np.tile(images, (10, 1, 1))
 ours = camera(views(jnp.asarray(many, jnp.float32), key, strong, jnp.zeros(800, bool)), key, strong)
-theirs = strong(many, rng, mirror=np.zeros(800, bool))
+theirs = strong.camera(strong.views(many, rng, mirror=np.zeros(800, bool)), rng)
 told["statistics"] = [[float(np.mean(x)), float(np.std(x))] for x in (np.asarray(ours), theirs)]
 
 # a sharpness-aware step with weight decay, by hand for a softmax regression

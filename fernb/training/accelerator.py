@@ -21,16 +21,24 @@ from fernb.errors import FernbError
 from fernb.networks.architectures import HEAD, VOTES_HEAD
 from fernb.training.accelerator_views import camera, views
 from fernb.training.checkpoint import State, read_variables, save_state
-from fernb.training.loop import asked_of, begin, compiled_network, epoch_line, face_batches, write_history
-from fernb.training.recipes import Recipe
+from fernb.training.loop import (
+    AVERAGE_EVERY,
+    asked_of,
+    begin,
+    compiled_network,
+    epoch_line,
+    face_batches,
+    val_figures,
+    write_history,
+)
+from fernb.training.recipes import NO_DECAY, Recipe
+from fernb.training.targets import TEMPERATURE
 
 SAVE_EVERY = 20
 """After so many epochs the run's state is saved; it takes as long as an epoch does."""
 Arrays = list[Any]
 Faces = dict[str, dict[str, Any]]
 """``images`` uint8 ``(n, 48, 48)`` under HEAD, and for each head ``targets`` ``(n, k)`` and ``weights`` ``(n,)``."""
-TEMPERATURE = 2.0
-"""Of the teachers' answers, as in :func:`~fernb.training.targets.distillation_targets`."""
 
 
 class Variables(NamedTuple):
@@ -99,10 +107,7 @@ def train_compiled(
         judged = at.average if recipe.ema else at.now
         figures = {"loss": float(loss), "accuracy": float(accuracy)} | _judge(judge, judged, splits.val)
         figures["learning_rate"] = recipe.rate(state.epoch + 1)
-        if not state.best or figures["val_accuracy"] > max(state.history["val_accuracy"]):
-            state.best = judged.put(model)
-        for name, value in figures.items():
-            state.history.setdefault(name, []).append(value)
+        state.add(figures, partial(judged.put, model))
         if state.epoch % SAVE_EVERY == 0 or state.epoch == recipe.epochs:
             _save(model, at, state, asked, run)
         progress(epoch_line(state.epoch, recipe, figures))
@@ -241,8 +246,7 @@ def _step(model: keras.Model, recipe: Recipe, at: Progress, batch: tuple, rate: 
 
 def _decays(model: keras.Model) -> list[bool]:
     """Say for each trained variable whether weight decay applies, as in ``Recipe.optimizer``."""
-    free = ("bias", "gamma", "beta")
-    return [not variable.path.endswith(free) for variable in model.trainable_variables]
+    return [not variable.path.endswith(NO_DECAY) for variable in model.trainable_variables]
 
 
 def _loss(
@@ -263,8 +267,8 @@ def _averaged(at: Progress, now: Variables, momentum: float) -> Variables:
     """Let ``now`` join the moving average; at first it moves faster, to forget the beginning."""
     if not momentum:
         return now
-    count = at.steps / 8  # as the loop, which averages every eighth step
-    keep = jnp.minimum(momentum, ((1 + count) / (10 + count)) ** (1 / 8))
+    count = at.steps / AVERAGE_EVERY
+    keep = jnp.minimum(momentum, ((1 + count) / (10 + count)) ** (1 / AVERAGE_EVERY))
 
     def mean(old: Any, new: Any) -> Any:
         return old * keep + new * (1 - keep) if jnp.issubdtype(new.dtype, jnp.floating) else new
@@ -281,8 +285,4 @@ def _probabilities(model: keras.Model, variables: Variables, images: Any) -> Any
 
 def _judge(judge: Callable, variables: Variables, faces: FaceSet) -> dict[str, float]:
     probs = np.concatenate([judge(variables, faces.images[i : i + 512]) for i in range(0, len(faces), 512)])
-    right = probs[np.arange(len(faces)), faces.labels]
-    return {
-        "val_loss": float(-np.log(np.maximum(right, 1e-7)).mean()),
-        "val_accuracy": float((probs.argmax(1) == faces.labels).mean()),
-    }
+    return val_figures(probs, faces)

@@ -39,20 +39,9 @@ class Augmentation:
     bad_camera: float = 0
     dark: float = 0
 
-    def __call__(
-        self,
-        images: np.ndarray,
-        rng: np.random.Generator,
-        *,
-        side: int | None = None,
-        mirror: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Return changed copies of ``images`` uint8 ``(n, h, w)``; ``rng`` decides everything.
-
-        The copies are ``(n, side, side)`` where ``side`` is given. ``mirror`` bool ``(n,)``
-        says which are mirrored, instead of chance.
-        """
-        return self.camera(self.views(images, rng, side=side, mirror=mirror), rng)
+    def __call__(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return changed copies of ``images`` uint8 ``(n, h, w)``; ``rng`` decides everything."""
+        return self.camera(self.views(images, rng), rng)
 
     def views(
         self,
@@ -62,7 +51,11 @@ class Augmentation:
         side: int | None = None,
         mirror: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Return the copies as a good camera sees them: all but ``bad_camera`` and ``dark``."""
+        """Return the copies as a good camera sees them: all but ``bad_camera`` and ``dark``.
+
+        They are ``(n, side, side)`` where ``side`` is given. ``mirror`` bool ``(n,)`` says which are
+        mirrored, instead of chance.
+        """
         height, width = (side, side) if side else images.shape[1:]
         out = np.empty((len(images), height, width), np.uint8)
         for i, image in enumerate(images):

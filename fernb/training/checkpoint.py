@@ -6,6 +6,7 @@ A state is a ``.npz`` of arrays and one JSON text; nothing in it is ever unpickl
 import json
 import shutil
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,13 @@ class State:
     def epoch(self) -> int:
         """Number of finished epochs."""
         return len(self.history.get("loss", []))
+
+    def add(self, figures: dict[str, float], weights: Callable[[], list[np.ndarray]]) -> None:
+        """Add an epoch's ``figures`` to the history; where it is the best on val, keep what ``weights`` returns."""
+        if not self.best or figures["val_accuracy"] > max(self.history["val_accuracy"]):
+            self.best = weights()
+        for name, value in figures.items():
+            self.history.setdefault(name, []).append(float(value))
 
 
 def previous(path: Path) -> Path:

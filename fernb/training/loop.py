@@ -52,7 +52,7 @@ def train(
     which ``resume`` goes on as if nothing had happened; ``stable.npz`` is the state before the
     decay of a trapezoid: as ``state.npz`` of another run it can be trained on for longer. ``bfloat16``
     halves the time on processors that have it (AVX512-BF16, AMX). ``progress`` takes a line per epoch.
-    the answers of a head's ``teachers`` for each batch are learnt too; ``start`` lends its weights where they fit
+    The answers of a head's ``teachers`` for each batch are learnt too; ``start`` lends its weights where they fit
     (:func:`~fernb.networks.architectures.start_from`); ``devices`` share the work.
 
     Returns the network with the weights of its best epoch (with ``votes_head`` it has two
@@ -141,11 +141,8 @@ def _one_epoch(model: keras.Model, batches: FaceBatches, state: State, val: Face
         model.set_weights(state.average)
     figures |= _judge(model, val, recipe.side(epoch))
     figures["learning_rate"] = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-    if not state.best or figures["val_accuracy"] > max(state.history["val_accuracy"]):
-        state.best = model.get_weights()
+    state.add(figures, model.get_weights)
     model.set_weights(trained)
-    for name, value in figures.items():
-        state.history.setdefault(name, []).append(float(value))
     return figures
 
 
@@ -184,7 +181,11 @@ def _average(average: list[np.ndarray], weights: list[np.ndarray], momentum: flo
 
 def _judge(model: keras.Model, faces: FaceSet, side: int) -> dict[str, float]:
     probs = model.predict(as_input(faces.images, side=side), batch_size=256, verbose=0)
-    probs = probs[HEAD] if isinstance(probs, dict) else probs
+    return val_figures(probs[HEAD] if isinstance(probs, dict) else probs, faces)
+
+
+def val_figures(probs: np.ndarray, faces: FaceSet) -> dict[str, float]:
+    """Return ``val_loss`` and ``val_accuracy`` of probabilities ``(n, k)`` for ``faces``."""
     right = probs[np.arange(len(faces)), faces.labels]
     return {
         "val_loss": float(-np.log(np.maximum(right, 1e-7)).mean()),

@@ -14,6 +14,9 @@ from fernb.networks.architectures import FusedBatchNormalization, NetworkConfig,
 from fernb.training.augmentation import Augmentation
 from fernb.training.targets import label_targets, vote_targets
 
+NO_DECAY = ("bias", "gamma", "beta")
+"""Trained variables without weight decay, by how their names end."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -115,7 +118,7 @@ class Recipe:
             self.learning_rate, momentum=0.9, nesterov=True, weight_decay=self.weight_decay or None
         )
         if self.weight_decay:
-            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+            optimizer.exclude_from_weight_decay(var_names=[*NO_DECAY])
         return optimizer
 
 

@@ -59,7 +59,7 @@ def train_and_publish(
     if keras.backend.backend() != "tensorflow":
         log("trained; give the same command with --resume and without KERAS_BACKEND, for TensorFlow writes the files.")
         return []
-    how |= _trained_on(run)
+    how = how | _trained_on(run)
     return [
         publish(model, part, history=history, recipe=recipe, path=file, how=how, head=head, seen=splits.train)
         for head, part, file in heads

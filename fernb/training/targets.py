@@ -12,6 +12,9 @@ from fernb.errors import DataError
 from fernb.evaluation import apply_temperature
 from fernb.labels import EMOTIONS_8, VOTE_COLUMNS
 
+TEMPERATURE = 2.0
+"""By which teachers' answers are softened, unless told otherwise."""
+
 
 def label_targets(faces: FaceSet, classes: Sequence[str]) -> np.ndarray:
     """Return one-hot rows of the labels."""
@@ -38,7 +41,7 @@ def has_votes(faces: FaceSet) -> np.ndarray:
 
 
 def distillation_targets(
-    labels: np.ndarray, answers: Sequence[np.ndarray], share: float = 0.7, temperature: float = 2.0
+    labels: np.ndarray, answers: Sequence[np.ndarray], share: float = 0.7, temperature: float = TEMPERATURE
 ) -> np.ndarray:
     """Return targets for distillation (Hinton et al. 2015): the teachers' softened answers, and the labels.
 
