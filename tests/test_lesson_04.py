@@ -63,4 +63,4 @@ def test_normalisation_learns_with_the_momentum_of_fernb_transfer():
     momentum = f"{finetuning.MOMENTUM}"
     assert f"(1e-4, {momentum})" in CELLS["tune-fit"]
     assert f"a momentum of {momentum}, not 0.99" in CELLS["limits"]
-    assert f"the momentum of {momentum}" in CELLS["keep-md"]
+    assert f"a momentum of {momentum}" in CELLS["keep-md"]
