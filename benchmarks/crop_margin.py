@@ -9,14 +9,12 @@ noise. ``box_of_face`` is the side of the found box as a share of FER2013's. The
 the drawn clip under two cameras' noise, as a check. ``best`` is the scale that is best on PublicTest.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
-import cv2
 import numpy as np
 from _common import DATA, out_option, write
-from _film import CAMERAS, filmed, truth
+from _film import CAMERAS, ZOOM, filmed, in_a_frame, resized, truth
 
 import fernb
 from fernb import Recogniser, config, crop_face, load_faces
@@ -25,28 +23,9 @@ from fernb.recognition import recognise_faces
 from fernb.video.following import FaceFollower
 from fernb.video.reading import video_recogniser
 from fernb.vision.corruptions import corrupt, noise
-from fernb.vision.detection import Detection
 
 SCALES = (0.9, 1.0, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4)
 """Sides of the crop, as shares of the detector's box."""
-
-ZOOM = 3  # detectors find faces from some 24 pixels on, and want a forehead and a chin around them
-
-
-def resized(face: Detection, scale: float) -> Detection:
-    """Return a detection ``scale`` times as large about its middle."""
-    w, h = round(face.w * scale), round(face.h * scale)
-    return replace(face, x=face.x - (w - face.w) // 2, y=face.y - (h - face.h) // 2, w=w, h=h, eyes=None)
-
-
-def in_a_frame(face: np.ndarray) -> np.ndarray:
-    """Return a face (48, 48), enlarged, in the middle of a frame of its own repeated edges, RGB uint8."""
-    side = ZOOM * len(face)
-    large = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
-    border = side // 2
-    return cv2.cvtColor(
-        cv2.copyMakeBorder(large, border, border, border, border, cv2.BORDER_REPLICATE), cv2.COLOR_GRAY2RGB
-    )
 
 
 def of_fer2013(recogniser: Recogniser, images: np.ndarray, labels: np.ndarray) -> dict:
