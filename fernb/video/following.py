@@ -78,6 +78,11 @@ class FaceFollower:
         self._in_view.sort(key=lambda track: -track.box[2] * track.box[3])
         return list(self._in_view)
 
+    def fresh(self) -> "FaceFollower":
+        """Return a follower of the same kind, which has seen nothing yet."""
+        tracker = Tracker(max_lost_s=self.tracker.max_lost_s, min_hits=self.tracker.min_hits)
+        return FaceFollower(tracker, detector=self.detector, search_side=self.search_side, min_eyes=self.min_eyes)
+
     def _must_search(self, time_s: float, followed: list[Track]) -> bool:
         """Say whether the whole frame is to be searched: somebody was lost, or may be somewhere, or it is time."""
         if self._searched_s is None or len(followed) < len(self._in_view) or _crowded(followed):

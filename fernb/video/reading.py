@@ -51,6 +51,10 @@ class Reading:
         return labels[int(self.smoothed.argmax())]
 
 
+Decided = tuple[Frame, list[Reading] | None]
+"""A frame with the readings of the people in it; None where it was not due."""
+
+
 @dataclass
 class _Person:
     """All that is kept of one person besides place and number."""
@@ -80,6 +84,7 @@ class FaceReader:
         self.recogniser = recogniser or video_recogniser()
         self.steady, self.follower, self.fatigue = steady or SteadyOptions(), follower or FaceFollower(), fatigue
         self._people: dict[int, _Person] = {}  # by the identity of their tracks
+        self._waiting: deque[tuple[Frame, list[tuple[Track, Reading]] | None]] = deque()
 
     @property
     def confidence_threshold(self) -> float:
@@ -101,20 +106,39 @@ class FaceReader:
         """
         return _of_people(self._read(frame))
 
-    def read(self, stream: Iterable[Frame]) -> Iterator[tuple[Frame, list[Reading] | None]]:
+    def read(self, stream: Iterable[Frame]) -> Iterator[Decided]:
         """Yield each frame with its readings, once it is sure who in it is a person; None for frames not due.
 
         The readings of a person begin with the first detection, and who turns out to be nobody has
         none. At most 24 frames wait.
         """
-        waiting: deque[tuple[Frame, list[tuple[Track, Reading]] | None]] = deque()
         for frame in stream:
-            waiting.append((frame, self._read(frame) if frame.due else None))
-            while waiting and (len(waiting) > MAX_WAITING or not self._undecided(waiting[0][1])):
-                yield _decided(*waiting.popleft())
+            yield from self.take(frame)
+        yield from self.rest()
+
+    def take(self, frame: Frame) -> list[Decided]:
+        """Read the next frame of :meth:`read`; return the frames that are decided by now."""
+        self._waiting.append((frame, self._read(frame) if frame.due else None))
+        decided = []
+        while self._waiting and (len(self._waiting) > MAX_WAITING or not self._undecided(self._waiting[0][1])):
+            decided.append(_decided(*self._waiting.popleft()))
+        return decided
+
+    def rest(self) -> list[Decided]:
+        """Return the frames that still wait: no other will come."""
         self.follower.tracker.settle()
-        while waiting:
-            yield _decided(*waiting.popleft())
+        decided = [_decided(*one) for one in self._waiting]
+        self._waiting.clear()
+        return decided
+
+    def fresh(self) -> "FaceReader":
+        """Return a reader of the same kind, which has seen nothing yet."""
+        return FaceReader(self.recogniser, self.steady, follower=self.follower.fresh(), fatigue=self.fatigue)
+
+    @property
+    def decided_until_s(self) -> float:
+        """The time in seconds of the oldest frame that still waits; infinite where none does."""
+        return self._waiting[0][0].time_s if self._waiting else float("inf")
 
     def _undecided(self, found: list[tuple[Track, Reading]] | None) -> bool:
         alive = self.follower.tracker.tracks
@@ -152,7 +176,7 @@ def video_recogniser(threads: int | None = None) -> Recogniser:
     return Recogniser(quick if quick.is_file() else None, threads=threads)
 
 
-def _decided(frame: Frame, found: list[tuple[Track, Reading]] | None) -> tuple[Frame, list[Reading] | None]:
+def _decided(frame: Frame, found: list[tuple[Track, Reading]] | None) -> Decided:
     return frame, None if found is None else _of_people(found)
 
 

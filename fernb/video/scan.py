@@ -2,27 +2,26 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fernb import runtime
 from fernb.errors import FernbError
 from fernb.files import atomic_write
+from fernb.video import parts
 from fernb.video.annotate import annotate
-from fernb.video.reading import FaceReader, Reading
-from fernb.video.stream import Frame, VideoInfo, open_frames, prefetch
+from fernb.video.reading import Decided, FaceReader, Reading
+from fernb.video.stream import FrameStream, VideoInfo, open_frames, prefetch
 from fernb.video.table import Table, write_counts
 from fernb.video.writer import VideoWriter
 from fernb.vision.images import write_image
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Read = Iterator[tuple[Frame, list[Reading] | None]]
-"""Frames with what was read in them; None for those that were left out."""
 
 MAX_PEOPLE = 6  # timelines in one image
 MIN_IN_VIEW_S = 0.5  # seconds; who was there for less has no timeline
@@ -81,6 +80,7 @@ def scan(
     every: Sampling | None = None,
     kinds: tuple[str, ...] = ("csv", "video", "plot"),
     *,
+    again: Callable[[], FaceReader] | None = None,
     progress: Callable[[float, float], None] | None = None,
     log: Callable[[str], None] = lambda line: None,
 ) -> list[Path]:
@@ -90,33 +90,54 @@ def scan(
     its journal (:class:`fernb.video.table.Table`). ``video`` is an annotated copy at the source's
     speed and with its sound; frames that are not analysed are in it with the last boxes. Of an image
     it is an image. ``plot`` is a timeline for each person, ``wide`` the counts of
-    :func:`fernb.video.table.write_counts`. ``progress`` is called with the seconds done and the
-    source's length, ``log`` with a sentence for all that did not go as it should. Raises
+    :func:`fernb.video.table.write_counts`. A long video is read in parts (:mod:`fernb.video.parts`); on all
+    cores where no copy is wanted and ``again`` makes the same reader in another process: a function of a
+    module, or a partial of one. ``progress`` is called with the seconds done and the source's length,
+    ``log`` with a sentence for all that did not go as it should. Raises
     :class:`~fernb.errors.VideoError` for a source that cannot be read, and
     :class:`~fernb.errors.FernbError` where an output would overwrite it.
     """
-    every, labels, last_s = every or Sampling(), reader.recogniser.labels, 0.0
-    with ExitStack() as stack:
-        opened = open_frames(source, every=every.seconds, step=every.step, keep_all="video" in kinds)
-        stream = stack.enter_context(opened)
-        made = outputs(source, out, kinds, image=stream.info.still and not source.is_dir())
-        table = stack.enter_context(Table(made["csv"], labels))
-        read = reader.read(stack.enter_context(closing(prefetch(stream))))
-        if "video" in kinds:
-            read = _annotated(read, made["video"], source, stream.info, labels, log)
-        for frame, readings in read:
-            last_s = frame.time_s
-            if readings is not None:
-                table.add(frame, readings)
-            if progress:
-                progress(frame.time_s, stream.info.duration_s)
-    if missing := _missing(last_s, stream.info, every):
+    every, labels, span = every or Sampling(), reader.recogniser.labels, parts.whole(reader)
+    with open_frames(source, every=every.seconds, step=every.step, keep_all="video" in kinds) as stream:
+        info = stream.info
+        tell = (lambda done_s: progress(done_s, info.duration_s)) if progress else lambda done_s: None
+        made = outputs(source, out, kinds, image=info.still and not source.is_dir())
+        spans = parts.shares(span, info, runtime.cores()) if again and "video" not in kinds else [span]
+        if again and len(spans) > 1:
+            last_s = parts.table_on_cores(
+                source, made["csv"], again, spans, every=every.seconds, step=every.step, progress=tell
+            )
+        else:
+            last_s = _in_one_go(source, stream, reader, made, tell, log)
+    if missing := _missing(last_s, info, every):
         log(f"{source.name} ends at {last_s:.1f} s, {missing:.1f} s before its header says; it is cut off.")
     if "plot" in made:
         write_timelines(made["csv"], made["plot"], labels)
     if "wide" in made:
         write_counts(made["csv"], made["wide"], labels)
     return [path for path in made.values() if path.exists()]
+
+
+def _in_one_go(
+    source: Path,
+    stream: FrameStream,
+    reader: FaceReader,
+    made: dict[str, Path],
+    tell: Callable[[float], None],
+    log: Callable[[str], None],
+) -> float:
+    """Write table and annotated copy; return the time of the last frame."""
+    labels, last_s = reader.recogniser.labels, 0.0
+    with closing(prefetch(stream)) as ahead, Table(made["csv"], labels) as table:
+        read = reader.read(ahead) if stream.info.still else parts.read_in_parts(ahead, reader, parts.whole(reader))
+        if "video" in made:
+            read = _annotated(read, made["video"], source, stream.info, labels, log)
+        for frame, readings in read:
+            last_s = frame.time_s
+            if readings is not None:
+                table.add(frame, readings)
+            tell(frame.time_s)
+    return last_s
 
 
 def _missing(last_s: float, info: VideoInfo, every: Sampling) -> float:
@@ -126,8 +147,13 @@ def _missing(last_s: float, info: VideoInfo, every: Sampling) -> float:
 
 
 def _annotated(
-    read: Read, path: Path, source: Path, info: VideoInfo, labels: tuple[str, ...], log: Callable[[str], None]
-) -> Read:
+    read: Iterator[Decided],
+    path: Path,
+    source: Path,
+    info: VideoInfo,
+    labels: tuple[str, ...],
+    log: Callable[[str], None],
+) -> Iterator[Decided]:
     """Pass frames and readings on and write their annotated copy, at the speed and with the sound of the source."""
     if info.still and not source.is_dir():
         for frame, readings in read:

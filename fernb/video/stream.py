@@ -98,11 +98,12 @@ def open_stream(source: str | os.PathLike | int) -> Iterator[cv2.VideoCapture]:
 
 @contextmanager
 def open_frames(
-    source: str | os.PathLike | int, *, every: float = 0, step: int = 1, keep_all: bool = False
+    source: str | os.PathLike | int, *, every: float = 0, step: int = 1, keep_all: bool = False, from_s: float = 0
 ) -> Iterator[FrameStream]:
     """Open a source once, for what it says of itself and for its frames; see :func:`frames`.
 
     With ``keep_all`` the frames between those of ``every`` and ``step`` come too, with ``due`` False.
+    Frames before ``from_s`` seconds are counted, and left out.
     """
 
     def chosen(stills: bool, parts: Iterable[tuple[float, Callable[[], np.ndarray | None]]]) -> Iterator[Frame]:
@@ -111,7 +112,7 @@ def open_frames(
             due = time_s + 1e-6 >= due_s and index % step == 0
             if due and every:
                 due_s = (time_s + 1e-6) // every * every + every
-            if (due or keep_all) and (rgb := retrieve()) is not None:
+            if (due or keep_all) and time_s >= from_s and (rgb := retrieve()) is not None:
                 yield Frame(index, time_s, rgb, stills, due)
         if index < 0:
             raise VideoError(f"no frame can be read from {source}.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,7 @@ def scan(
     """Name each person's emotions in VIDEOS, or folders of them or of images: a table, an annotated copy and timelines.
 
     Several videos are read at once, a process a core or on a cluster, and a second call does only what is left.
+    So are the parts of one that is longer than ten minutes, where no annotated copy is wanted.
     """
     from fernb.video import batch
     from fernb.video import scan as video_scan
@@ -118,8 +120,9 @@ def scan(
         return
     (video,) = sources
     with alone(out / f".{video.stem}.lock", f"{short(out)} for {video.name}"), Progress(video.name) as progress:
+        again = partial(_reader, **reading, threads=1)
         reader = _reader(**reading)
-        paths = video_scan.scan(video, out, reader, chosen, kinds, progress=progress, log=progress.log)
+        paths = video_scan.scan(video, out, reader, chosen, kinds, again=again, progress=progress, log=progress.log)
     click.echo("\n".join(video_table.summary(paths[0])))
     click.echo("wrote " + ", ".join(map(short, paths)))
 
