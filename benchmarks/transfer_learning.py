@@ -3,12 +3,11 @@
     python benchmarks/transfer_learning.py control [--seeds 1] [--epochs 60] [--out FILE]
     python benchmarks/transfer_learning.py normalisation [--seeds 3] [--out FILE]
 
-The lesson's drawn faces, its MobileNet (96 pixels, cut at block 7), and its own cells for the head and for training
-to the plateau. Needs ImageNet's weights, as the lesson does, and no FER2013.
+The lesson's drawn faces, its MobileNet (96 pixels, cut at block 7), and its own cells for the head, for training
+to the plateau, and for fine-tuning. Needs ImageNet's weights, as the lesson does, and no FER2013.
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -19,21 +18,23 @@ from keras import layers
 
 from fernb import config, load_faces
 from fernb.data.faceset import FaceSplits
+from fernb.errors import ModelError
+from fernb.networks import backbones
 from fernb.networks.architectures import FusedBatchNormalization
-from fernb.networks.backbones import pretrained
 
 FACES, VAL, BATCH, RATE, EPOCHS = 1000, 400, 32, 1e-3, 60
-FIRST = "conv_dw_6"
 
 
-def lesson(y_val: np.ndarray, epochs: int = EPOCHS) -> dict:
-    """Return what the lesson's cells define: ``build_head``, ``to_plateau`` and ``accuracy``."""
+KNOWN = {"keras": keras, "layers": layers, "np": np, "config": config, "backbones": backbones, "BATCH": BATCH}
+"""What the lesson's cells import or set before those that are run here."""
+
+
+def lesson(names: dict, *cells: str) -> None:
+    """Run ``cells`` of the lesson, by their ids, with ``names`` as their global variables."""
     notebook = json.loads((config.ROOT / "notebooks" / "04_transfer_learning.ipynb").read_text(encoding="utf-8"))
-    names = {"keras": keras, "layers": layers, "np": np, "BATCH": BATCH, "EPOCHS": epochs, "y_val": y_val}
-    for cell in notebook["cells"]:
-        if cell["id"] in ("head", "plateau", "accuracy"):
-            exec("".join(cell["source"]), names)
-    return names
+    sources = {cell["id"]: "".join(cell["source"]) for cell in notebook["cells"]}
+    for cell in cells:
+        exec(sources[cell], names)
 
 
 def copy(model: keras.Model, momentum: float = 0.9, weights: bool = True) -> keras.Model:
@@ -74,8 +75,9 @@ def main() -> None:
 @out_option(config.RESULTS / "course" / "control.json")
 def control(seeds: int, epochs: int, out: Path) -> None:
     """The lesson's layers, all learning, from random weights; no augmentation, as for its bottleneck features."""
-    (splits, data), trunk, runs = faces(), pretrained("MobileNet").model, []
-    own = lesson(data["val"][1], epochs)
+    (splits, data), trunk, runs = faces(), backbones.pretrained("MobileNet").model, []
+    own = KNOWN | {"EPOCHS": epochs, "y_val": data["val"][1]}
+    lesson(own, "head", "plateau", "accuracy")
     for seed in range(1, seeds + 1):
         keras.utils.set_random_seed(seed)
         body = copy(trunk, weights=False)
@@ -90,34 +92,25 @@ def control(seeds: int, epochs: int, out: Path) -> None:
         write(out, about | {"runs": runs}, splits)
 
 
-def means_of(net: keras.Model, x: np.ndarray) -> None:
-    """Set the running means and variances of ``net`` to those of ``x``, layer by layer, as it answers."""
-    for layer in net.layers:
+def means_of(chain: list[layers.Layer], x: np.ndarray) -> np.ndarray:
+    """Set the running means and variances in ``chain`` to those of ``x``, layer by layer; return what it answers."""
+    for layer in chain:
         if isinstance(layer, layers.BatchNormalization):
-            sees = keras.Model(net.input, layer.input)
-            maps = np.concatenate([np.asarray(sees(x[i : i + 200], training=False)) for i in range(0, len(x), 200)])
-            axes = tuple(range(maps.ndim - 1))
-            layer.moving_mean.assign(maps.mean(axes))
-            layer.moving_variance.assign(maps.var(axes))
+            axes = tuple(range(x.ndim - 1))
+            layer.moving_mean.assign(x.mean(axes))
+            layer.moving_variance.assign(x.var(axes))
+        x = np.concatenate([np.asarray(layer(x[i : i + 200], training=False)) for i in range(0, len(x), 200)])
+    return x
 
 
-def tune(above: keras.Model, low: dict, setting: tuple, seed: int, accuracy: Callable) -> dict:
-    """Fine-tune for one epoch from the trained head; return val, with running means and with those of all of train."""
-    momentum, rate = setting
-    net = copy(above, momentum or 0.9)
-    for layer in net.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            layer.trainable = bool(momentum) or layer is net.layers[-3]
-    net.layers[-3].momentum = 0.9  # the head's own
-    x, y = low["train"]
-    order = np.random.default_rng(seed).permutation(len(x))
-    keras.utils.set_random_seed(seed)
-    net.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", jit_compile=False)
-    net.fit(x[order], y[order], BATCH, 1, verbose=0)
-    found = {"val": accuracy(net, *low["val"])}
+def tuned(own: dict, momentum: float | None) -> dict:
+    """Fine-tune by the lesson's cells; return val, with running means and with those of all of train."""
+    on_val, _ = own["fine_tune"](1e-4, momentum)
+    found = {"val": round(on_val[0], 4)}
     if momentum:
-        means_of(net, x)
-        found["val_with_means_of_train"] = accuracy(net, *low["val"])
+        maps = means_of(own["upper"].layers[1:], own["low_train"])  # MobileNet is a chain; its first layer is the input
+        means_of(own["head"].layers, np.asarray(fields(maps)))
+        found["val_with_means_of_train"] = own["accuracy"](own["above"], own["low_val"], own["y_val"])
     return found
 
 
@@ -125,35 +118,25 @@ def tune(above: keras.Model, low: dict, setting: tuple, seed: int, accuracy: Cal
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
 @out_option(config.RESULTS / "course" / "normalisation.json")
 def normalisation(seeds: int, out: Path) -> None:
-    """Fine-tuning with normalisation frozen, or learning with a momentum of 0.99 or 0.9."""
-    (splits, data), trunk, runs = faces(), pretrained("MobileNet").model, []
-    del data["test"]
-    own = lesson(data["val"][1])
-    border = trunk.get_layer(FIRST).input
-    below, upper = keras.Model(trunk.input, border), keras.Model(border, trunk.output)
-    maps = keras.Input(trunk.output.shape[1:])
-    pool = keras.Model(maps, fields(maps))
-    low = {name: (below.predict(x, batch_size=64, verbose=0), y) for name, (x, y) in data.items()}
-    high = {
-        name: (pool.predict(upper.predict(x, batch_size=64, verbose=0), verbose=0), y) for name, (x, y) in low.items()
-    }
+    """One epoch of fine-tuning with normalisation frozen, or learning with a momentum of 0.9 or 0.99.
+
+    All of it by the lesson's own cells, from the head that each seed of its experiment trains.
+    """
+    (splits, data), runs = faces(), []
+    own = KNOWN | {"BACKBONE": "MobileNet", "WEIGHTS": None, "DOWNLOAD": True, "SIDE": 96, "TUNE_EPOCHS": 1}
+    own |= {"splits": splits, "EPOCHS": EPOCHS, "ModelError": ModelError}
+    own["untrained_features"] = dict.fromkeys(range(1, seeds + 1))  # only the pre-trained head is needed
+    for part, of_train in (("train", "train"), ("val", "val"), ("test", "val")):  # test is not needed
+        own[f"x_{part}"], own[f"y_{part}"] = data[of_train]
+    lesson(own, "table", "load", "prepare", "features", "head", "plateau", "accuracy", "one-run")
     for seed in range(1, seeds + 1):
-        keras.utils.set_random_seed(seed)
-        head = own["build_head"](pool.output.shape[1])
-        own["to_plateau"](head, *high["train"], high["val"][0])
-        before = own["accuracy"](head, *high["val"])
-        tail = copy(upper)
-        flat = fields(tail.output)
-        for layer in head.layers:  # one by one, so that all of them are seen
-            flat = layer(flat)
-        above = keras.Model(tail.input, flat)
-        for rate in (1e-4, 1e-5):
-            for momentum in (None, 0.9, 0.99):
-                run = tune(above, low, (momentum, rate), seed, own["accuracy"])
-                words = {"normalisation": f"learns, momentum {momentum}" if momentum else "frozen", "rate": rate}
-                runs.append(words | {"faces": FACES, "seed": seed, "val_head_only": before} | run)
-                click.echo(f"{runs[-1]}")
-        write(out, {"batch": BATCH, "first_tuned": FIRST, "runs": runs}, splits)
+        own["nets"] = {"pre-trained": own["one_run"]("pre-trained", FACES, seed)[1]}
+        lesson(own, "tune", "tune-below", "tune-how")
+        for momentum in (None, 0.9, 0.99):
+            words = {"normalisation": f"learns, momentum {momentum}" if momentum else "frozen", "seed": seed}
+            runs.append(words | {"val_head_only": own["val_before"]} | tuned(own, momentum))
+            click.echo(f"{runs[-1]}")
+    write(out, {"batch": BATCH, "rate": 1e-4, "faces": FACES, "first_tuned": own["first_tuned"], "runs": runs}, splits)
 
 
 if __name__ == "__main__":

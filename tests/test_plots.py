@@ -48,6 +48,7 @@ ON_AXES = {
     "timeline": lambda ax: plots.timeline(np.arange(10), PROBS, ax=ax),
     "smoothing_cost": lambda ax: plots.smoothing_cost({"none": [(0.0, 30.0)]}, ax),
     "architecture": lambda ax: plots.architecture([((48, 48, 1), {"face": 1}), ((7,), {"dense": 2})], "net", ax=ax),
+    "intervals": lambda ax: plots.intervals([("one", 0.6, (0.55, 0.65)), ("two", 0.7, (0.6, 0.8))], "val", ax=ax),
     "ablation": lambda ax: plots.ablation({"start": [0.6, 0.61], "more": [0.63]}, ax),
     "training_cost": lambda ax: plots.training_cost({"own": (1.0, 0.7)}, [("theirs", 6.0, 0.727)], ax=ax),
     "closed_eyes": lambda ax: plots.closed_eyes([0, 1], [0, 0.1], alarms=[False, True], threshold=0.15, ax=ax),
@@ -364,6 +365,14 @@ def test_robustness_begins_with_clean_faces():
 def test_ablation_tells_points_gained():
     ax = plots.ablation({"start": [0.60, 0.62], "more": [0.63]})
     assert words(ax) == ["+0.0", "+2.0"]
+
+
+def test_intervals_reach_from_low_to_high_and_one_row_can_be_marked():
+    ax = plots.intervals([("one", 0.6, (0.55, 0.7)), ("two", 0.7, (0.6, 0.8))], "val", title="t", marked="two")
+    assert words(ax) == ["60.0%", "70.0%"] and ax.get_xlabel().startswith("accuracy on val")
+    bars = [bar.get_segments()[0][:, 0] for bar in ax.collections]
+    np.testing.assert_allclose(bars, [[0.55, 0.7], [0.6, 0.8]])
+    assert ax.lines[0].get_color() != ax.lines[3].get_color()
 
 
 def test_style_losses_have_a_line_for_each_transfer():

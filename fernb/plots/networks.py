@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from fernb.labels import COLOURS, EMOTIONS
-from fernb.plots.base import BLUE, DARK, GREY, MARKERS, ORANGE, SMALL, new_axes, new_grid, percent, set_title
+from fernb.plots.base import BLUE, DARK, GREY, MARKERS, ORANGE, RED, SMALL, new_axes, new_grid, percent, set_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -242,4 +242,27 @@ def ablation(rows: Mapping[str, Sequence[float]], ax: "Axes | None" = None) -> "
     ax.invert_yaxis()
     percent(ax.xaxis, decimals=None)
     ax.set_xlabel("accuracy on val (dots: seeds; line: mean; right: percentage points gained)")
+    return ax
+
+
+def intervals(
+    rows: Sequence[tuple[str, float, Sequence[float]]],
+    faces: str,
+    *,
+    title: str = "",
+    marked: str | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Show ``(name, accuracy, (low, high))`` of several networks on ``faces``, from the top down; ``marked`` is red."""
+    ax = new_axes(ax, (8, 0.3 * len(rows) + 1))
+    for i, (name, value, (low, high)) in enumerate(rows):
+        colour = RED if name == marked else BLUE
+        ax.errorbar(value, i, xerr=[[value - low], [high - value]], fmt="o", capsize=4, color=colour)
+        ax.annotate(f"{value:.1%}", (high, i), (4, 0), textcoords="offset points", va="center", fontsize=SMALL)
+    ax.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=SMALL)
+    ax.margins(x=0.12, y=0.1)
+    ax.invert_yaxis()
+    percent(ax.xaxis)
+    ax.set_xlabel(f"accuracy on {faces}, with 95 % interval")
+    set_title(ax, title)
     return ax
