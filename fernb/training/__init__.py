@@ -1,5 +1,6 @@
 """Training: recipes, augmented batches, one resumable loop, publishing. Taught in notebook 03."""
 
+from fernb.training.alike import fit_alike
 from fernb.training.augmentation import Augmentation
 from fernb.training.batches import FaceBatches, as_input
 from fernb.training.devices import hardware
@@ -14,6 +15,7 @@ __all__ = [
     "FaceBatches",
     "Recipe",
     "as_input",
+    "fit_alike",
     "hardware",
     "publish",
     "read_history",
