@@ -68,3 +68,13 @@ def test_a_trained_network_is_saved_and_comes_back_without_a_warning(tmp_path, r
     back = keras.models.load_model(tmp_path / "net.keras")
     np.testing.assert_allclose(np.asarray(back(X, training=False)), np.asarray(net(X, training=False)), atol=1e-5)
     assert not [str(warning.message) for warning in recwarn if "optimizer" in str(warning.message)]
+
+
+def test_networks_of_the_lesson_with_random_layers_are_of_one_kind():
+    for seed in (1, 2, 3):
+        keras.utils.set_random_seed(seed)
+        parts = [layers.RandomRotation(0.1), layers.Flatten(), layers.Dropout(0.2), layers.Dense(3, "softmax")]
+        net = keras.Sequential([keras.Input((6, 6, 1)), *parts])
+        net.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+        fit_alike(net, X, Y, **OPTIONS)
+    assert len(alike._LEARNERS) == 1

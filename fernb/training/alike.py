@@ -1,5 +1,6 @@
 """Many networks of one kind, each trained without TensorFlow's start-up of its own. Used in notebook 03."""
 
+import re
 from typing import Any
 
 import keras
@@ -31,9 +32,13 @@ def fit_alike(net: keras.Model, *data: Any, **options: Any) -> keras.callbacks.H
 def _kind(net: keras.Model) -> str:
     """Return what says how ``net`` is built and compiled; only the names that Keras counts up are left out."""
     text = net.to_json()  # what compile was told is in it, too
-    for number, part in enumerate([net, net.optimizer, *net.layers]):
-        text = text.replace(f'"{part.name}"', f'"part {number}"')
-    return text
+    names = list(dict.fromkeys(re.findall(r'"name": "([^"]+)"', text)))  # of layers, inputs, optimiser, in their order
+
+    def numbered(match: re.Match[str]) -> str:
+        word, colon = match.groups()
+        return match[0] if colon or word not in names else f'"part {names.index(word)}"'
+
+    return re.sub(r'"([^"]+)"(:?)', numbered, text)
 
 
 def _copy(source: keras.Model, target: keras.Model) -> None:
