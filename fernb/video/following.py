@@ -87,7 +87,8 @@ class FaceFollower:
         """Say whether the whole frame is to be searched: somebody was lost, or may be somewhere, or it is time."""
         if self._searched_s is None or len(followed) < len(self._in_view) or _crowded(followed):
             return True
-        restless = not followed or any(track.misses for track in self.tracker.tracks)
+        missed = any(track.misses and track.number is not None for track in self.tracker.tracks)
+        restless = not followed or missed  # whoever is no person yet is looked for at his place only
         return _passed(self._searched_s, time_s, BRISK_S if restless else WIDE_S)
 
     def _must_look(self, time_s: float) -> bool:
