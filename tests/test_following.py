@@ -57,6 +57,23 @@ def test_the_whole_frame_is_searched_only_now_and_then(monkeypatch):
     assert 0 < sum(looks) < 0.75 * len(looks)
 
 
+def test_what_is_no_person_yet_does_not_make_the_follower_search_everywhere(monkeypatch):
+    """On a real background every second search found a ghost, and the next search of the whole frame came at once."""
+    wide = []
+
+    def find(image, detector, near=None):
+        person, ghost = Detection(40, 30, 60, 60, 1.0), Detection(110, 70, 40, 40, 1.0)
+        if near is None:
+            wide.append(1)
+        return [person, ghost] if near is None and len(wide) % 2 else [person]
+
+    monkeypatch.setattr(following, "find_faces", find)
+    follower, still = FaceFollower(), np.tile(textured()[..., None], 3)
+    for i in range(90):
+        in_view = follower(Frame(i, i / 30, still))
+    assert [track.number for track in in_view][:1] == [1] and len(wide) <= 8
+
+
 def textured(shift: int = 0) -> np.ndarray:
     noise = np.random.default_rng(0).integers(0, 255, (60, 60), np.uint8)
     out = np.full((120, 160), 90, np.uint8)
