@@ -89,7 +89,7 @@ def main(source: str, faces: int, out: Path) -> None:
     for margin in MARGINS:
         crops, labels = films(chosen, margin)
         rows = {name: judged(one, crops, labels) for name, one in zip(NETWORKS, networks, strict=True)}
-        result[f"margin {margin}"] = {"faces": len(labels), "networks": rows}
+        result[f"margin_{margin:.0%}".rstrip("%")] = {"faces": len(labels), "networks": rows}
         for name, row in rows.items():
             click.echo(f"{margin} {name:18s} {row['accuracy']:.1%} ± {2 * row['standard_error']:.1%}, {row}")
     write(out, result, splits)
