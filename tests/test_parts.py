@@ -52,7 +52,7 @@ def test_three_processes_write_the_same_table_as_one(film, joined, tmp_path, mon
     )
     pd.testing.assert_frame_equal(three, joined)
     assert [path.name for path in tmp_path.glob("film*")] == ["film.csv"]
-    assert told and 0 <= told[-1] <= 12 + 2 * CUT.lead_s
+    assert told and 0 <= told[-1] <= 12
 
 
 def test_the_parts_give_nearly_the_table_of_one_long_reading(film, joined, tmp_path, monkeypatch):
@@ -125,6 +125,7 @@ def test_who_remembers_for_long_reads_in_one_go():
     assert np.isfinite(parts.whole(FaceReader()).part_s)
     assert np.isinf(parts.whole(FaceReader(fatigue=True)).part_s)
     assert np.isinf(parts.whole(FaceReader(steady=SteadyOptions(seconds=5))).part_s)
+    assert np.isinf(parts.whole(FaceReader(steady=SteadyOptions(min_frames=50))).part_s)
 
 
 def test_a_header_that_promises_too_much_costs_nothing(film, joined, tmp_path):

@@ -31,7 +31,8 @@ from fernb.video.tracking import distance_iou
 
 PART_S = 600.0  # seconds
 LEAD_S = 10.0  # seconds that a part's reader begins early: it has forgotten by then that it began
-MAX_SMOOTHING_S = LEAD_S / 5  # a longer memory than this does not fill up in the lead
+MAX_SMOOTHING_S = LEAD_S / 5  # a longer memory than this does not fill up in the lead …
+MAX_HOLD = 10  # … nor one of more frames, where one is read each second
 MIN_OVERLAP = 0.3  # distance-IoU of one face's boxes by two readers
 
 
@@ -45,14 +46,20 @@ class Span:
     lead_s: float = LEAD_S
 
     @property
+    def start_s(self) -> float:
+        """Where its first part begins, in seconds."""
+        return self.first * self.part_s if self.first else 0.0
+
+    @property
     def from_s(self) -> float:
         """Where reading begins, in seconds."""
-        return max(0.0, self.first * self.part_s - self.lead_s) if self.first else 0.0
+        return max(0.0, self.start_s - self.lead_s)
 
 
 def whole(reader: FaceReader) -> Span:
     """Return how a video is cut for a reader: not at all where its memory is long (fatigue, slow smoothing)."""
-    remembers = reader.fatigue or reader.steady.seconds > MAX_SMOOTHING_S
+    steady = reader.steady
+    remembers = reader.fatigue or steady.seconds > MAX_SMOOTHING_S or steady.min_frames > MAX_HOLD
     return Span(part_s=math.inf if remembers else PART_S)
 
 
@@ -276,7 +283,7 @@ def _read_span(
         for frame, readings in read_in_parts(ahead, reader, span, lead):
             table.add(frame, readings or [])
             last_s = frame.time_s
-            done[number] = last_s - span.from_s
+            done[number] = last_s - span.start_s
             if stop.is_set():
                 raise KeyboardInterrupt
     return lead, last_s
