@@ -1,11 +1,21 @@
 """Checks of lesson 5, webcam and video."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fernb.checks import difference, exercise
 
 FUTURE = "that also uses frames that are still to come, which nobody has when it happens live"
 AFTER_A_PAUSE = ([0, 10, 10.2, 10.4], 0.5, [0, 1, 3])  # a clock that never waited would take them all
+
+
+def _next_to_come(stamps: Sequence[float], turn: float) -> list[int]:
+    """Return the frames of a loop that waits for the next one, instead of taking the newest that is there."""
+    answer = [0]
+    while later := [i for i, stamp in enumerate(stamps) if stamp >= stamps[answer[-1]] + turn]:
+        answer.append(later[0])
+    return answer
 
 
 @exercise("05.1")
@@ -32,7 +42,9 @@ def taken(function) -> str | None:
                 return f"{asked}, yours takes every frame; the loop must drop those that are not the newest"
             if got[1:] and min(np.diff(got)) == 0:
                 return f"{asked}, yours takes a frame twice; where no new one has come, it must wait"
-            return f"{asked}, the loop takes {expected}; yours took {got}"
+            why = "; it waits for the next frame, although one that it has not had is there"
+            why = why if got == _next_to_come(stamps, turn) else ""
+            return f"{asked}, the loop takes {expected}; yours took {got}{why}"
     return None
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from fernb.errors import FernbError
 
-HYSTERESIS = 0.85  # a shown emotion stays until its probability falls below this share of the threshold
+HYSTERESIS = 0.85  # a shown emotion stays, while it is the likeliest, down to this share of the threshold
 
 
 class Smoother(Protocol):
@@ -146,9 +146,9 @@ class LabelStabiliser:
     """Shows an emotion only after it was the likeliest for ``min_frames`` frames, and sure enough.
 
     Frames whose best probability is below ``confidence_threshold`` count as "unsure", shown as
-    None; the emotion that is shown already stays down to :data:`HYSTERESIS` times the threshold,
-    so that a face near the threshold does not blink. ``frames_held`` is for how many frames the
-    shown emotion has been shown.
+    None; the emotion that is shown already stays, while it is the likeliest, down to
+    :data:`HYSTERESIS` times the threshold, so that a face near the threshold does not blink.
+    ``frames_held`` is for how many frames the shown emotion has been shown.
     """
 
     def __init__(self, min_frames: int = 1, confidence_threshold: float = 0.0):
