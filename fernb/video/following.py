@@ -64,7 +64,7 @@ class FaceFollower:
         grey = to_grey(small)
         followed = [] if frame.still else self._follow(grey, zoom, frame.time_s)
         if (wide := frame.still or self._must_search(frame.time_s, followed)) or self._must_look(frame.time_s):
-            faces = self._faces(frame, small, None if wide else followed)
+            faces = self._faces(frame, small, None if wide else [*followed, *self._lost(followed)])
             found = self.tracker.update(faces, frame.time_s)
             if frame.still:  # no second look at it will come
                 self.tracker.settle()
@@ -87,14 +87,16 @@ class FaceFollower:
         """Say whether the whole frame is to be searched: somebody was lost, or may be somewhere, or it is time."""
         if self._searched_s is None or len(followed) < len(self._in_view) or _crowded(followed):
             return True
-        missed = any(track.misses and track.number is not None for track in self.tracker.tracks)
-        restless = not followed or missed  # whoever is no person yet is looked for at his place only
-        return _passed(self._searched_s, time_s, BRISK_S if restless else WIDE_S)
+        return _passed(self._searched_s, time_s, WIDE_S if followed else BRISK_S)
 
     def _must_look(self, time_s: float) -> bool:
-        """Say whether the detector is to look at the known faces again."""
-        undecided = any(track.number is None for track in self.tracker.tracks)
-        return _passed(self._looked_s, time_s, BRISK_S if undecided else CALM_S)
+        """Say whether the detector is to look again where the known faces are, or were last."""
+        restless = any(track.number is None or track.misses for track in self.tracker.tracks)
+        return _passed(self._looked_s, time_s, BRISK_S if restless else CALM_S)
+
+    def _lost(self, followed: list[Track]) -> list[Track]:
+        """Return the people who are not among ``followed`` and may come back: most do so where they were."""
+        return [one for one in self.tracker.tracks if one.number is not None and one not in followed]
 
     def _faces(self, frame: Frame, small: np.ndarray, known: list[Track] | None) -> list[Detection]:
         """Return the faces of a frame, or those near ``known``; who is missed is looked for again on more pixels."""
