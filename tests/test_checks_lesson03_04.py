@@ -137,6 +137,7 @@ def leads(*, paired=True, enough=all, sign=1):
         ("04.3", (pooled(np.max),), "largest"),
         ("04.3", (pooled(np.sum),), "sum"),
         ("04.3", (pooled(np.mean, (1, 3)),), "over the fields"),
+        ("04.3", (lambda maps, grid: maps.reshape(2, 6 // grid, grid, 6 // grid, grid, 5).mean((2, 4)),), "order"),
         ("04.3", (lambda maps, grid: maps.reshape(2, grid, 6 // grid, 6 // grid, grid, 5).mean((2, 3)),), "order"),
         ("04.3", (lambda maps, grid: maps.reshape(2, 6 // grid, grid, 6 // grid, grid, 5).mean((1, 3)),), "order"),
         ("04.4", (highest,), "highest"),

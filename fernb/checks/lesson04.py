@@ -129,7 +129,11 @@ def _pooled(pool, maps, fields, grid):
         (expected.reshape(2, -1), "the means are right; leave them in the shape (n, grid, grid, c)"),
         (maps.mean((1, 2)), "that is the mean of the whole map; cut it into grid × grid fields first"),
         (np.swapaxes(expected, 1, 2), "rows and columns are swapped"),
-        (fields(grid, np.mean, (1, 3)), "you averaged over the fields; average over the places inside a field"),
+        (
+            fields(grid, np.mean, (1, 3)),
+            "you averaged over the fields; average over the places inside a field, "
+            "and split each side into (grid, field), in this order",
+        ),
     ]
     side = 6 // grid
     order = "an axis of length side must become (grid, field), in this order; the mean goes over the two fields"
