@@ -131,7 +131,7 @@ def normalisation(seeds: int, out: Path) -> None:
     lesson(own, "table", "load", "prepare", "features", "head", "plateau", "accuracy", "one-run")
     for seed in range(1, seeds + 1):
         own["nets"] = {"pre-trained": own["one_run"]("pre-trained", FACES, seed)[1]}
-        lesson(own, "tune", "tune-below", "tune-how")
+        lesson(own, "tune", "tune-below", "tune-unfreeze", "tune-how")
         for momentum in (None, 0.9, 0.99):
             words = {"normalisation": f"learns, momentum {momentum}" if momentum else "frozen", "seed": seed}
             runs.append(words | {"val_head_only": own["val_before"]} | tuned(own, momentum))
