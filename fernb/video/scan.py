@@ -108,7 +108,7 @@ def scan(
                 source, made["csv"], again, spans, every=every.seconds, step=every.step, progress=tell
             )
         else:
-            last_s = _in_one_go(source, stream, reader, made, tell, log)
+            last_s = _in_one_go(source, stream, reader, span, made, tell, log)
     if missing := _missing(last_s, info, every):
         log(f"{source.name} ends at {last_s:.1f} s, {missing:.1f} s before its header says; it is cut off.")
     if "plot" in made:
@@ -122,6 +122,7 @@ def _in_one_go(
     source: Path,
     stream: FrameStream,
     reader: FaceReader,
+    span: parts.Span,
     made: dict[str, Path],
     tell: Callable[[float], None],
     log: Callable[[str], None],
@@ -129,7 +130,7 @@ def _in_one_go(
     """Write table and annotated copy; return the time of the last frame."""
     labels, last_s = reader.recogniser.labels, 0.0
     with closing(prefetch(stream)) as ahead, Table(made["csv"], labels) as table:
-        read = reader.read(ahead) if stream.info.still else parts.read_in_parts(ahead, reader, parts.whole(reader))
+        read = reader.read(ahead) if stream.info.still else parts.read_in_parts(ahead, reader, span)
         if "video" in made:
             read = _annotated(read, made["video"], source, stream.info, labels, log)
         for frame, readings in read:
