@@ -21,11 +21,13 @@ from fernb.data.faceset import FaceSplits
 from fernb.errors import ModelError
 from fernb.networks import backbones
 from fernb.networks.architectures import FusedBatchNormalization
+from fernb.training import fit_alike
 
 FACES, VAL, BATCH, RATE, EPOCHS = 1000, 400, 32, 1e-3, 60
 
 
-KNOWN = {"keras": keras, "layers": layers, "np": np, "config": config, "backbones": backbones, "BATCH": BATCH}
+KNOWN = {"keras": keras, "layers": layers, "np": np, "config": config, "backbones": backbones}
+KNOWN |= {"BATCH": BATCH, "fit_alike": fit_alike}
 """What the lesson's cells import or set before those that are run here."""
 
 
