@@ -42,7 +42,7 @@ def main(logs: Path, card: bool) -> None:
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--disable-gpu"])
-            page = browser.new_page(viewport={"width": 1400, "height": 900})
+            page = browser.new_page(viewport={"width": 1400, "height": 900 if card else 640})
             for _ in range(60):  # until the server is up
                 try:
                     page.goto(f"http://127.0.0.1:{port}/#timeseries")
@@ -50,6 +50,10 @@ def main(logs: Path, card: bool) -> None:
                 except Exception:
                     page.wait_for_timeout(1000)
             page.wait_for_selector(CURVES, timeout=60_000)
+            if not card:  # else each tag has a section of its own, and the loss lies below the window
+                page.click("button:has-text('Settings')")
+                page.fill("input[placeholder^='Filter tags']", "^epoch_(accuracy|loss)$")
+                page.keyboard.press("Escape")  # the list of suggestions
             page.wait_for_timeout(5000)  # the curves are drawn after their cards
             with atomic_write(picture) as temporary:
                 page.screenshot(path=temporary, clip=CARD if card else None)
