@@ -59,8 +59,8 @@ def test_a_wrong_weight_file_is_an_error_and_not_another_network(tmp_path):
 
 
 def test_normalisation_learns_with_the_momentum_of_fernb_transfer():
-    """The lesson's summary, its trial and the command follow one rule."""
+    """The lesson's summary, the trial it proposes and the command follow one rule."""
     momentum = f"{finetuning.MOMENTUM}"
-    assert f"(1e-4, {momentum}, True)" in CELLS["tune-fit"]
+    assert f"add `(1e-4, {momentum})`" in CELLS["go-further"]
     assert f"a momentum of {momentum}, not 0.99" in CELLS["limits"]
     assert f"a momentum of {momentum}" in CELLS["keep-md"]
