@@ -1,4 +1,4 @@
-"""What lesson 4 cannot run in five minutes: the control that learns with all its layers, and batch normalisation.
+"""What lesson 4 has no time for: the control that learns with all its layers, and batch normalisation.
 
     python benchmarks/transfer_learning.py control [--seeds 1] [--epochs 60] [--out FILE]
     python benchmarks/transfer_learning.py normalisation [--seeds 3] [--out FILE]
