@@ -206,5 +206,10 @@ _RUNS = (
         "nobody",
         {way: f"{way} leads A by more than luck, but not each of the others" for way in "BC"},
     ),
+    (
+        {"A": (0.70, 0.71, 0.72), "B": (0.60, 0.61, 0.62), "C": (0.30, 0.70, 0.50)},
+        "nobody",
+        {"A": "A leads B, whose mean is second, by more than luck, but not C, whose seeds differ more"},
+    ),
 )
 """Made-up runs, who leads in them, and what a wrong answer shows."""
