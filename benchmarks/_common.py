@@ -44,3 +44,9 @@ def write(path: Path, result: dict, splits: FaceSplits | None = None) -> None:
     """Write :func:`about` and then ``result`` into ``path``."""
     write_json(path, about(splits) | result)
     click.echo(f"wrote {path}")
+
+
+def on_one_core() -> None:
+    """Give this process one core, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import click
 import psutil
-from _common import out_option, write
+from _common import on_one_core, out_option, write
 
 from fernb import config
 from fernb.video.stream import video_info
@@ -121,12 +121,6 @@ def memory(home: Path, minutes: float) -> dict:
         "first_minute_mb": megabytes[0],
         "most_later_mb": megabytes[1],
     }
-
-
-def on_one_core() -> None:
-    """Give the process that begins one core, where the system can."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def _seconds(journal: Path) -> float:

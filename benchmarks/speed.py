@@ -6,14 +6,13 @@ Through :class:`fernb.Recogniser`, one face a call, as a webcam asks. Every turn
 one after the other, so that what else the machine does falls on all alike; the median turn counts.
 """
 
-import os
 import statistics
 import time
 from pathlib import Path
 
 import click
 import numpy as np
-from _common import out_option, write
+from _common import on_one_core, out_option, write
 
 from fernb import Recogniser, config, load_faces
 
@@ -31,8 +30,7 @@ def faces_per_second(recogniser: Recogniser, faces: np.ndarray) -> float:
 @click.command(help=__doc__)
 @out_option(config.RESULTS / "speed.json")
 def main(out: Path) -> None:
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before LiteRT counts the cores
+    on_one_core()  # before LiteRT counts the cores
     faces = load_faces("synthetic").test.images[:FACES]
     networks = {path.stem: Recogniser(path) for path in sorted(config.MODEL.glob("*.tflite"))}
     rates = {name: [] for name in networks}
