@@ -1,4 +1,4 @@
-"""The networks themselves, by name: VGG and ResNet style, and early pooling, for grey 48×48 faces.
+"""The networks themselves, by name: VGG, ResNet and MobileNet style, and early pooling, for grey 48×48 faces.
 
 Every network takes grey faces as they are stored, float32 or uint8 ``(n, 48, 48, 1)`` in
 0..255, and returns probabilities ``(n, k)``: scaling and softmax live *inside* the model, so
@@ -19,6 +19,9 @@ HEAD = "emotion"
 """The layer that answers."""
 VOTES_HEAD = "votes"
 """The second head of a network that learns FER+'s votes beside FER2013's labels, see :func:`with_votes_head`."""
+MOBILENET_WIDTHS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+FACE_MEAN = 114.8
+"""The grey level, in 0..255, that is zero for the weights of ``tools/face_weights.py``: the mean of VGG's three."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class NetworkConfig:
     residual blocks a stage and ``stochastic_depth`` how often the deepest one is skipped in
     training, both of ``resnet`` only; ``squeeze`` adds squeeze-and-excitation to ``resnet`` and
     ``early_pooling``. ``dropout`` in 0..1 stands before the softmax. Without ``normalise`` there
-    is no batch normalisation.
+    is no batch normalisation. ``mobilenet`` heeds ``dropout`` alone.
     """
 
     architecture: str = "vgg"
@@ -225,6 +228,38 @@ def build_early_pooling(
     return _with_answer(inputs, x, classes, dropout=dropout, name=name)
 
 
+def build_mobilenet(
+    classes: int = len(EMOTIONS),
+    *,
+    side: int = 160,
+    dropout: float = 0.4,
+    normalise: type[layers.Layer] = layers.BatchNormalization,
+    name: str = "mobilenet",
+) -> keras.Model:
+    """Build MobileNet 1.0 (Howard et al. 2017) for 48×48 grey faces, which it enlarges to ``side`` pixels.
+
+    It is there for weights that were learnt on large pictures of faces (``tools/face_weights.py``): its
+    layers have the names of :func:`keras.applications.MobileNet`, its first one takes grey, and
+    its input is centred where those weights have their zero.
+    """
+    inputs = keras.Input(INPUT_SHAPE, name="face")
+    x = layers.Resizing(side, side, name="enlarge")(inputs)
+    x = layers.Rescaling(1 / 127.5, offset=-FACE_MEAN / 127.5, name="scale")(x)
+    kernel = {"padding": "same", "use_bias": False}
+
+    def normalised(x: keras.KerasTensor, layer: layers.Layer) -> keras.KerasTensor:
+        x = normalise(momentum=0.97, name=f"{layer.name}_norm")(layer(x))
+        return layers.ReLU(6.0, name=f"{layer.name}_relu")(x)
+
+    x = normalised(x, layers.Conv2D(32, 3, 2, name="conv1", **kernel))
+    for number, width in enumerate(MOBILENET_WIDTHS, 1):
+        stride = 2 if number in (2, 4, 6, 12) else 1
+        x = normalised(x, layers.DepthwiseConv2D(3, stride, name=f"conv_dw_{number}", **kernel))
+        x = normalised(x, layers.Conv2D(width, 1, name=f"conv_pw_{number}", **kernel))
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return _with_answer(inputs, x, classes, dropout=dropout, name=name)
+
+
 ARCHITECTURES: dict[str, Callable[[NetworkConfig, int, type[layers.Layer] | None], keras.Model]] = {
     "vgg": lambda c, classes, norm: build_vgg(classes, c.widths, dropout=c.dropout, normalise=norm),
     "resnet": lambda c, classes, norm: build_resnet(
@@ -238,6 +273,9 @@ ARCHITECTURES: dict[str, Callable[[NetworkConfig, int, type[layers.Layer] | None
     ),
     "early_pooling": lambda c, classes, norm: build_early_pooling(
         classes, c.widths, squeeze=c.squeeze, dropout=c.dropout, normalise=norm
+    ),
+    "mobilenet": lambda c, classes, norm: build_mobilenet(
+        classes, dropout=c.dropout, normalise=norm or layers.BatchNormalization
     ),
 }
 """Architectures by name: functions of a configuration, the number of emotions and the normalisation's layer."""

@@ -228,6 +228,16 @@ RECIPES = {
         epochs=294,
         learning_rate=0.05,
     ),
+    "faces": replace(
+        _WIDE,
+        about="MobileNet that begins with weights learnt on faces (--start, tools/face_weights.py): a teacher.",
+        network=NetworkConfig("mobilenet", dropout=0.4),
+        mixup=0.2,
+        sharpness=0.05,
+        epochs=96,
+        learning_rate=0.03,
+        warmup=1,
+    ),
     "taught": _TAUGHT,
     "student": replace(
         _TAUGHT,

@@ -15,6 +15,7 @@ RECIPES = (
     "wide",
     "wide_mixup",
     "wide_vgg",
+    "faces",
     "taught",
     "student",
     "ferplus",
