@@ -20,6 +20,7 @@ from fernb.data.rendering import (
 )
 from fernb.errors import DataError
 from fernb.labels import EMOTIONS, EMOTIONS_8
+from fernb.video.stream import frames
 
 UNSEEN_SEED = config.SEED  # nothing was tuned on it
 
@@ -153,6 +154,19 @@ def test_the_committed_clip_is_as_described():
         rows = list(csv.DictReader(file))
     assert [int(row["second"]) for row in rows] == list(range(21))
     assert [row["emotion"] for row in rows] == [e for e in synthetic.CLIP_ORDER for _ in range(3)]
+
+
+def test_another_head_makes_the_same_faces_and_is_written_without_loss(tmp_path):
+    person = synthetic.random_identity(np.random.default_rng(4))
+    drawn = list(itertools.islice(synthetic.clip_frames(person=person), 2))
+    lossless = cv2.VideoWriter.fourcc(*"FFV1")  # as the capstone's program and benchmarks/capstone_heads.py do
+    video = cv2.VideoWriter(str(tmp_path / "another.avi"), lossless, synthetic.CLIP_FPS, synthetic.CLIP_SIZE)
+    for frame in drawn:
+        video.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    video.release()
+    for read, frame in zip(frames(tmp_path / "another.avi"), drawn, strict=True):
+        np.testing.assert_array_equal(read.rgb, frame)
+    assert np.any(drawn[0] != next(synthetic.clip_frames()))
 
 
 def test_haar_finds_the_face_of_the_committed_clip():

@@ -275,8 +275,9 @@ def film(
     seed: int = config.SEED,
     *,
     held: Callable[[float], Pose] = clip_pose,
+    person: Identity = CLIP_PERSON,
 ) -> Iterator[np.ndarray]:
-    """Yield frames of the clip's person, uint8 RGB ``(480, 640, 3)``.
+    """Yield frames of a person (default: the clip's), uint8 RGB ``(480, 640, 3)``.
 
     ``units`` gives the action units of a time, ``held`` how the head is held then.
     """
@@ -284,16 +285,16 @@ def film(
     wall, light = clip_background(rng), Light(0.25, 0.45, 0.45, 0.06)
     width, height = CLIP_SIZE
     for time_s in np.arange(round(seconds * fps)) / fps:
-        head = draw_head(CLIP_PERSON, units(time_s), light, CLIP_SCALE, half=40)
+        head = draw_head(person, units(time_s), light, CLIP_SCALE, half=40)
         face, cover = pose_head(head, held(time_s), CLIP_SCALE, (height, width), (width / 2, height * 0.44))
         picture = wall + cover[..., None] * (face[..., None] * np.array(SKIN_TINT, np.float32) - wall)
         picture += rng.normal(0, 0.008, (height, width, 1))
         yield np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
-def clip_frames(seed: int = config.SEED) -> Iterator[np.ndarray]:
-    """Yield the sample clip's frames, uint8 RGB ``(480, 640, 3)``."""
-    return film(clip_units, len(CLIP_ORDER) * CLIP_SECONDS, CLIP_FPS, seed)
+def clip_frames(seed: int = config.SEED, person: Identity = CLIP_PERSON) -> Iterator[np.ndarray]:
+    """Yield the sample clip's frames, uint8 RGB ``(480, 640, 3)``, or those of another ``person``."""
+    return film(clip_units, len(CLIP_ORDER) * CLIP_SECONDS, CLIP_FPS, seed, person=person)
 
 
 def eyes_closed(time_s: float, drowsy_from: float) -> bool:
