@@ -361,6 +361,7 @@ def test_the_command_measures_publishes_and_resumes(data, tmp_path, monkeypatch)
     probs = bottleneck.answers(network, FACES)
     assert probs.shape == (6, 7) and evaluate(probs, np.arange(6))["n"] == 6
     sidecar = json.loads((tmp_path / "out" / "pre_trained_model.json").read_text())
+    assert sidecar["made"]["grid"] == result["grid"] == network.get_layer("grid").output.shape[1]
     assert (
         sidecar["labels"] == list(EMOTIONS)
         and sidecar["made"]["licence"]

@@ -94,11 +94,12 @@ def compare(
 def describe(backbone: Backbone, plan: Plan) -> dict:
     """Return in plain values which backbone is used how, and whose weights these are."""
     side = [layer.height for layer in backbone.model.layers if layer.name == "resize"]
+    fields = bottleneck.feature_network(backbone, plan.grid).get_layer("grid").output.shape[1]  # "about" plan.grid
     return {
         "backbone": backbone.name,
         "cut": backbone.feature_layer,
         "side": side[0] if side else backbone.model.input_shape[1],
-        "grid": plan.grid,
+        "grid": fields,
         "weights": backbone.weights,
         "licence": LICENCES.get(backbone.name, _OTHER_LICENCE) if "ImageNet" in backbone.weights else "MIT, as fernb",
         "seed": plan.seed,
