@@ -4,8 +4,8 @@
 
 It runs the code of ``notebooks/more/07_capstone.ipynb`` itself, once for the committed clip (``page``) and once
 for each of the heads 1 to 3, up to the table of all versions; then the exercises' versions: two darker ones, a
-blurred one, and grey blocks of 90 x 150 pixels over mouth, brows, hair and shoulder. Other heads are written
-without loss, as the notebook's program does.
+blurred one, and grey blocks of 90 x 150 pixels over mouth, brows, hair and cheeks (there in two halves). Other
+heads are written without loss, as the notebook's program does.
 
 For each version: the seconds that the clip had right and the version has not (``lost``), the other way round
 (``won``), those without a face, the same for stretches, the answers, and the mean probability of the truth, for
@@ -34,7 +34,12 @@ from fernb.video.reading import FaceReader
 LESSON = config.ROOT / "notebooks" / "more" / "07_capstone.ipynb"
 LAST = "lm08-12t"  # the cell with the table of all versions
 HEADS = (1, 2, 3)
-BLOCKS = {"mouth": (270, 250), "brows": (100, 250), "hair": (35, 250), "shoulder": (380, 60)}  # top, left
+BLOCKS = {  # rows and columns
+    "mouth": [np.s_[270:360, 250:400]],
+    "brows": [np.s_[100:190, 250:400]],
+    "hair": [np.s_[35:125, 250:400]],
+    "cheeks": [np.s_[210:300, 235:310], np.s_[210:300, 340:415]],
+}
 
 
 def draw(number: int, path: Path) -> None:
@@ -69,10 +74,11 @@ def exercise_versions(space: dict) -> dict[str, Callable]:
     def darker(rgb: np.ndarray) -> np.ndarray:
         return (rgb / 16).astype(np.uint8)
 
-    def covered(top: int, left: int) -> Callable:
+    def covered(places: list) -> Callable:
         def change(rgb: np.ndarray) -> np.ndarray:
             rgb = rgb.copy()
-            rgb[top : top + 90, left : left + 150] = 128
+            for place in places:
+                rgb[place] = 128
             return rgb
 
         return change
@@ -83,7 +89,7 @@ def exercise_versions(space: dict) -> dict[str, Callable]:
         "times 16": lambda rgb: space["brighter"](darker(rgb), 16),
         "blurred": lambda rgb: cv2.GaussianBlur(rgb, (0, 0), 8),
     }
-    return dark | {f"{name} covered": covered(*place) for name, place in BLOCKS.items()}
+    return dark | {f"{name} covered": covered(places) for name, places in BLOCKS.items()}
 
 
 def counted(space: dict, table) -> dict:

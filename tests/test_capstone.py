@@ -62,12 +62,13 @@ def test_your_own_change_is_scored_for_the_emotion_that_was_named(capsys, emotio
 
 
 def head_check(capsys, clip, guess, means):
-    asked = ["noise alone costs 0.03 at most", "dark, 0.03 at most", "noise on hazy", "hazy below dark", "multiplying"]
+    space: dict = {}
+    exec(next(c.source for c in CELLS if c.id == "head-predict"), space)
     return said(
         capsys,
         "head-check",
         CLIP=clip,
-        will_hold=dict.fromkeys(asked, guess),
+        will_hold=dict.fromkeys(space["will_hold"], guess),
         results={},
         between_tables={},
         by_emotion=lambda tables: pd.DataFrame({"mean": means}),
@@ -75,13 +76,28 @@ def head_check(capsys, clip, guess, means):
 
 
 def test_the_prediction_for_another_head_is_scored(capsys):
-    means = {"control": 0.8, "noisy": 0.79, "dark": 0.7, "both": 0.5, "hazy": 0.6, "flat": np.nan, "brightened": 0.7}
+    means = {"control": 0.8, "noisy": 0.79, "dark": 0.7, "both": 0.5, "hazy": 0.68, "flat": 0.4, "brightened": 0.7}
     page, other = config.SAMPLES / "emotions.mp4", Path("another.avi")
     assert head_check(capsys, page, True, means).startswith("not tried yet: draw another head")
     assert head_check(capsys, other, ..., means).startswith("not tried yet: enter True or False")
+
+
+def measured_in(out):
+    """Return what the score says of each finding."""
+    assert out.startswith("right")
+    return [line.split(" predicted, ")[1].split(" measured")[0] for line in out.splitlines()[1:]]
+
+
+def test_a_difference_counts_if_it_is_more_than_the_limit(capsys):
+    other = Path("another.avi")
+    page = {"control": 0.81, "noisy": 0.81, "dark": 0.77, "both": 0.58, "hazy": 0.68, "flat": 0.5, "brightened": 0.74}
+    assert measured_in(head_check(capsys, other, True, page)) == ["True"] * 6
+    means = {"control": 0.8, "noisy": 0.7, "dark": 0.78, "both": 0.5, "hazy": 0.75, "flat": 0.4, "brightened": 0.53}
     out = head_check(capsys, other, True, means)
-    measured = [line.split(" predicted, ")[1].split(" measured")[0] for line in out.splitlines()[1:]]
-    assert out.startswith("right") and measured == ["True", "False", "unknown (no face)", "True", "True"]
+    assert measured_in(out) == ["False", "False", "True", "False", "False", "False"]
+    unknown = "unknown (no face)"
+    out = head_check(capsys, other, True, means | {"flat": np.nan, "brightened": np.nan})
+    assert measured_in(out) == ["False", "False", unknown, unknown, "False", unknown]
 
 
 def test_kappa_has_a_hint_for_each_likely_slip(capsys):
