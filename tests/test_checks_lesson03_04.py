@@ -168,14 +168,14 @@ def test_pixels_may_be_scaled_in_any_way(scaling):
     assert judge("03.6", lambda: network(scaling(), *end_of_small())).outcome == RIGHT
 
 
-def own(scale=1 / 127.5, offset=-1, pool=layers.GlobalAveragePooling2D, activation="softmax", frozen=True):
+def own(scale=1 / 127.5, offset=-1, channels=3, pool=layers.GlobalAveragePooling2D, activation="softmax", frozen=True):
     """An answer to 04.1 with the faults that are asked for."""
 
     def own_network(trunk):
         trunk.trainable = not frozen
         inputs = keras.Input((48, 48, 1))
         grey = layers.Rescaling(scale, offset=offset)(layers.Resizing(64, 64)(inputs))
-        maps = trunk(layers.Concatenate()([grey] * 3))
+        maps = trunk(layers.Concatenate()([grey] * 3) if channels == 3 else grey)
         return keras.Model(inputs, layers.Dense(7, activation=activation)(pool()(maps)))
 
     return own_network
@@ -187,6 +187,7 @@ def own(scale=1 / 127.5, offset=-1, pool=layers.GlobalAveragePooling2D, activati
         (own(frozen=False), "freeze"),
         (own(1, 0), "0..255"),
         (own(1 / 255, 0), "0..1"),
+        (own(channels=1), "3 channels"),
         (own(activation=None), "softmax"),
         (own(pool=layers.GlobalMaxPooling2D), "largest"),
         (own(pool=layers.Flatten), "means of the 8 maps"),
