@@ -115,6 +115,13 @@ def lesson_names(data: dict[str, tuple[np.ndarray, np.ndarray]], splits: FaceSpl
     return own
 
 
+def tuning_names(data: dict[str, tuple[np.ndarray, np.ndarray]], splits: FaceSplits, epochs: int = EPOCHS) -> dict:
+    """Return :func:`lesson_names` and those of the cells that fine-tune."""
+    own = lesson_names(data, splits, epochs)
+    lesson(own, "tune", "tune-unfreeze", "tune-how")
+    return own
+
+
 @main.command()
 @click.option("--seeds", type=click.IntRange(2), default=8, show_default=True)
 @out_option(config.RESULTS / "course" / "leads.json")
@@ -157,8 +164,7 @@ def rates(seeds: int, out: Path) -> None:
 def fine_tuning(seeds: int, epochs: int, out: Path) -> None:
     """What fine-tuning brings to the head, and to the head that goes on alone, with seeds fixed beforehand."""
     (splits, data), runs = faces(), []
-    own = lesson_names(data, splits, CAP)
-    lesson(own, "tune", "tune-unfreeze", "tune-how")
+    own = tuning_names(data, splits, CAP)
     train, val, test = own["features"]["3×3 means"]
     for seed in range(FIRST_SEED, FIRST_SEED + seeds):
         _, head, _, plateau = own["one_run"]("pre-trained", FACES, seed)
@@ -180,8 +186,7 @@ def fine_tuning(seeds: int, epochs: int, out: Path) -> None:
 def head_first(seeds: int, epochs: int, out: Path) -> None:
     """Fine-tuning under the trained head, under one whose weights are zero, and under a random one."""
     (splits, data), runs = faces(), []
-    own = lesson_names(data | {"test": data["val"]}, splits)  # test is not needed
-    lesson(own, "tune", "tune-unfreeze", "tune-how")
+    own = tuning_names(data | {"test": data["val"]}, splits)  # test is not needed
     for seed in range(1, seeds + 1):
         trained = own["one_run"]("pre-trained", FACES, seed)[1]
         zeros, random = (own["build_head"](trained.input_shape[1]) for _ in range(2))
@@ -224,8 +229,7 @@ def normalisation(seeds: int, out: Path) -> None:
     All of it by the lesson's own cells, from the head that each seed of its experiment trains.
     """
     (splits, data), runs = faces(), []
-    own = lesson_names(data | {"test": data["val"]}, splits)  # test is not needed
-    lesson(own, "tune", "tune-unfreeze", "tune-how")
+    own = tuning_names(data | {"test": data["val"]}, splits)  # test is not needed
     for seed in range(1, seeds + 1):
         head = own["one_run"]("pre-trained", FACES, seed)[1]
         before = own["accuracy"](head, own["features"]["3×3 means"][1], own["y_val"])

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MAIN = "my_own_model"
 """The network that the model card is about, and that fernb uses unless told otherwise."""
 TEACHERS = "teachers"
-"""A folder beside the networks: 8-bit copies of those who taught them, which join the ensembles."""
+"""A folder beside the networks: 8-bit copies of larger ones, which taught them or could; they join the ensembles."""
 
 
 def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) -> list[Path]:
