@@ -3,8 +3,8 @@
     python benchmarks/cost.py
 
 Training costs 6 × multiply-adds × images: two operations each, once forwards and twice back; twice that, where
-steps are sharpness-aware. A network that was trained on from another, or taught by others, bears their cost too,
-and that of the teachers' answers. What ``faces`` learnt elsewhere is not counted, for nobody says what it cost; the
+steps are sharpness-aware. A network that was trained on from another, or taught by others, bears their cost too
+(each of them once), and that of the teachers' answers. What ``faces`` learnt elsewhere is not counted, for nobody says what it cost; the
 figure says *tuned*. The published figures are those of their authors; their cost is counted here
 from their code.
 """
@@ -47,17 +47,29 @@ def epochs_by_side(recipe: dict, epochs: int) -> dict[int, int]:
 
 
 def training_pflop(path: Path) -> float:
-    """Return what the training of the network ``path`` (``.keras``) cost, in PFLOP, with all that it began from."""
+    """Return what the training of the network ``path`` (``.keras``) cost, in PFLOP, with all that it came from."""
+    return sum(map(_own_pflop, ancestry(path)))
+
+
+def ancestry(path: Path) -> list[Path]:
+    """Return ``path`` and every network that it began from or learnt from, directly or not, each once."""
+    found = [path]
+    for one in found:  # which grows
+        sidecar = json.loads(one.with_suffix(".json").read_text())
+        others = _named(one.parent, "start", sidecar) + _named(one.parent, "teacher", sidecar)
+        found += [other for other in others if other not in found]
+    return found
+
+
+def _own_pflop(path: Path) -> float:
+    """Return the cost of a network's own epochs and of its teachers' answers in them, in PFLOP."""
     sidecar, model = _network(path)
     recipe, run = sidecar["recipe"], sidecar["made"]["epochs_run"]
-    epochs = epochs_by_side(recipe, run)
     operations = 6 * (2 if recipe.get("sharpness") else 1)
-    cost = sum(operations * multiply_adds(model, side) * IMAGES * n for side, n in epochs.items()) / 1e15
-    for older in _named(path.parent, "start", sidecar):
-        cost += training_pflop(older)
-    for teacher in _named(path.parent, "teacher", sidecar):
-        cost += training_pflop(teacher) + 2 * multiply_adds(_network(teacher)[1]) * IMAGES * run / 1e15
-    return cost
+    cost = sum(operations * multiply_adds(model, side) * n for side, n in epochs_by_side(recipe, run).items())
+    teachers = _named(path.parent, "teacher", sidecar)
+    cost += sum(2 * multiply_adds(_network(teacher)[1]) * run for teacher in teachers)
+    return cost * IMAGES / 1e15
 
 
 def _network(path: Path) -> tuple[dict, keras.Model]:

@@ -72,20 +72,28 @@ def test_cost_counts_small_images_and_the_network_that_was_trained_on(tmp_path, 
     assert cost.epochs_by_side({"epochs": 60, "schedule": "cosine"}, 45) == {48: 45}
 
 
-@pytest.mark.parametrize(
-    "option, answers", [("", 0), ("--start results/model/resnet.keras", 0), ("--teacher a/resnet.tflite", 2)]
-)
-def test_cost_holds_that_of_the_networks_it_began_with(option, answers, tmp_path, monkeypatch):
-    cost = load(config.ROOT / "benchmarks" / "cost.py", monkeypatch)
-    for name, words in (("resnet", ""), ("student", option)):
-        shutil.copy(config.MODEL / f"{name}.keras", tmp_path)
-        sidecar = json.loads((config.MODEL / f"{name}.json").read_text())
+def lineage(folder, **commands):
+    """Copy resnet into ``folder`` under each name, as made by its command."""
+    for name, words in commands.items():
+        shutil.copy(config.MODEL / "resnet.keras", folder / f"{name}.keras")
+        sidecar = json.loads((config.MODEL / "resnet.json").read_text())
         sidecar["made"]["command"] = f"fernb train {words}"
-        del sidecar["sha256"]
-        (tmp_path / f"{name}.json").write_text(json.dumps(sidecar))
-    older, images = 142.245e6, 28_709
-    alone, run = 6 * older * images * 60 / 1e15, sidecar["made"]["epochs_run"]
-    assert cost.training_pflop(tmp_path / "resnet.keras") == pytest.approx(alone, rel=1e-3)
-    own = 6 * cost.multiply_adds(cost.load_model(tmp_path / "student.keras")) * images * run / 1e15
-    wanted = own + (alone + answers * older * images * run / 1e15 if option else 0)
-    assert cost.training_pflop(tmp_path / "student.keras") == pytest.approx(wanted, rel=1e-3)
+        (folder / f"{name}.json").write_text(json.dumps(sidecar))
+
+
+@pytest.mark.parametrize(
+    "option, others, answers",
+    [
+        ("", 0, 0),
+        ("--start results/model/first.keras", 1, 0),
+        ("--teacher a/first.tflite", 1, 1),
+        ("--teacher a/first.tflite --teacher a/second_votes.keras", 2, 3),  # second learnt from first, too
+    ],
+)
+def test_cost_holds_that_of_the_networks_it_came_from_each_once(option, others, answers, tmp_path, monkeypatch):
+    cost = load(config.ROOT / "benchmarks" / "cost.py", monkeypatch)
+    lineage(tmp_path, first="", second="--teacher a/first.tflite", last=option)
+    multiply_adds, images, epochs = 142.245e6, 28_709, 60
+    own, answer = (operations * multiply_adds * images * epochs / 1e15 for operations in (6, 2))
+    wanted = own * (1 + others) + answer * answers
+    assert cost.training_pflop(tmp_path / "last.keras") == pytest.approx(wanted, rel=1e-3)
