@@ -4,8 +4,8 @@
 
 Training costs 6 × multiply-adds × images: two operations each, once forwards and twice back; twice that, where
 steps are sharpness-aware. A network that was trained on from another, or taught by others, bears their cost too
-(each of them once), and that of the teachers' answers. What ``faces`` learnt elsewhere is not counted, for nobody says what it cost; the
-figure says *tuned*. The published figures are those of their authors; their cost is counted here
+(each of them once), and that of the teachers' answers. What ``faces`` learnt elsewhere is not counted, for nobody
+says what it cost; the figure says *tuned*. The published figures are those of their authors; their cost is counted here
 from their code.
 """
 

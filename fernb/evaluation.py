@@ -259,16 +259,16 @@ def evaluate_network(recogniser: Recogniser, splits: FaceSplits) -> dict:
     """Return the reports of :func:`evaluate_part` on val and test, with calibration.
 
     ``unsure_below`` is fitted on val; ``ece_before`` and ``reliability_before`` are test's
-    before :func:`fernb.training.publish` calibrated the network; ``test_flip`` is with flipping.
+    before :func:`fernb.training.publish` calibrated the network; ``val_flip`` and ``test_flip`` are with flipping.
     """
     probs: dict[str, np.ndarray] = {}
     metrics: dict[str, Any] = {}
     duplicates = {name: not_new(recogniser, splits, name) for name in ("val", "test")}
     for name, part in (("val", splits.val), ("test", splits.test)):
         probs[name] = recogniser.predict(part.images)
-        metrics[name] = evaluate(probs[name], part.labels, splits.classes, duplicate=duplicates[name])
-    flipped = recogniser.predict(splits.test.images, flip=True)
-    metrics["test_flip"] = evaluate(flipped, splits.test.labels, splits.classes, duplicate=duplicates["test"])
+        flipped = recogniser.predict(part.images, flip=True)
+        for key, answers in ((name, probs[name]), (f"{name}_flip", flipped)):
+            metrics[key] = evaluate(answers, part.labels, splits.classes, duplicate=duplicates[name])
     metrics["unsure_below"] = fit_confidence_threshold(probs["val"], splits.val.labels)
     before = apply_temperature(probs["test"], 1 / recogniser.sidecar.get("temperature", 1))
     metrics["test"] |= {

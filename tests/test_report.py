@@ -43,7 +43,11 @@ def folder(splits, tmp_path_factory):
         examples = splits.train.images if name == report.MAIN else None  # the 8-bit copy takes longest
         save_model(build_vgg(len(labels), (8, 8)), folder / f"{name}.keras", sidecar=sidecar, examples=examples)
     made |= {"backbone": "MobileNet"}
-    save_model(build_vgg(7, (8, 8)), folder / "transferred.keras", sidecar=sidecar | {"labels": EMOTIONS, "made": made})
+    report_of_one = {"n": 9, "accuracy": 0.123, "per_class": dict.fromkeys(EMOTIONS)}
+    sidecar |= {"labels": EMOTIONS, "metrics": dict.fromkeys(("val", "test", "test_flip"), report_of_one)}
+    save_model(build_vgg(7, (8, 8)), folder / "transferred.keras", sidecar=sidecar | {"made": made})
+    (folder / report.TEACHERS).mkdir()
+    (folder / report.TEACHERS / "large.json").write_text(json.dumps(sidecar | {"parameters": 5_000_000}))
     (folder / f"{report.MAIN}_decisions.txt").write_text("We tried a smaller one: {student[parameters]}.\n")
     (folder / "ablation.csv").write_text("change,seed,val_accuracy\nstart,1,0.6\nstart,2,0.62\nmore,1,0.63\n")
     return folder
@@ -75,6 +79,11 @@ def test_metrics_are_those_of_the_committed_files(written, folder, splits):
         fernb.Recogniser(folder / f"{n}.tflite").predict(splits.test.images, True) for n in (report.MAIN, "student")
     ]
     assert metrics["ensemble"]["members"] == [report.MAIN, "student"]
+    paired = metrics["paired"]["networks"]["student"]
+    student = fernb.Recogniser(folder / "student.tflite").predict(splits.test.images).argmax(1) == splits.test.labels
+    default = right == splits.test.labels
+    assert (paired["only_this"], paired["only_default"]) == ((student & ~default).sum(), (default & ~student).sum())
+    assert 0 < paired["p"] <= 1
     assert metrics["ensemble"]["test_flip"]["accuracy"] == (sum(both).argmax(1) == splits.test.labels).mean()
     assert all(len(values) == 3 for values in network["robustness"].values())
     assert metrics["ladder"]["chance"] == pytest.approx(1 / 7) and metrics["ladder"]["taggers"]["n"] == 35
@@ -94,6 +103,9 @@ def test_every_file_is_there_and_told(written, folder):
     size = json.loads((folder / "metrics.json").read_text())["networks"]["student"]["parameters"]
     assert architecture.startswith("A tiny one.") and f"We tried a smaller one: {size}." in architecture
     assert "Conv2D" in architecture and "multiply-adds" in architecture and "more  " in architecture
+    seven, eight = architecture.split("FER2013's seven emotions")[1].split("FER+'s eight emotions")
+    assert "5,000,000 parameters  val 12.30%" in seven and "transferred" in seven and "student" in seven
+    assert "ferplus" in eight and "ferplus" not in seven
 
 
 def test_a_folder_without_networks_is_one_sentence(tmp_path, splits):

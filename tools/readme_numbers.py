@@ -16,7 +16,8 @@ from fernb import config
 from fernb.files import write_text
 from fernb.video.table import summary
 
-FILES = [config.ROOT / name for name in ("README.md", "results/README.md", "docs/many_videos.md", "docs/soak.md")]
+DOCS = ("docs/many_videos.md", "docs/soak.md", "docs/training.md")
+FILES = [config.ROOT / name for name in ("README.md", "results/README.md", *DOCS)]
 FIGURE = re.compile(r"<!-- ([\w/]+) ([\w.]+) (\S+) -->[^<\n]*<!-- -->")
 
 SCAN = re.compile(r"(\$ fernb scan data/samples/emotions\.mp4\n).*?\n(?=wrote )", re.DOTALL)

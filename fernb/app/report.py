@@ -13,10 +13,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fernb.data.faceset import FaceSplits, duplicated
+from fernb.data.faceset import FaceSet, FaceSplits, duplicated
 from fernb.data.ferplus import ferplus_splits
 from fernb.errors import DataError
-from fernb.evaluation import annotator_agreement, evaluate, evaluate_network, majority_class_accuracy, robustness
+from fernb.evaluation import (
+    annotator_agreement,
+    evaluate,
+    evaluate_network,
+    majority_class_accuracy,
+    robustness,
+    wilson,
+)
 from fernb.files import atomic_write, write_json, write_text
 from fernb.labels import EMOTIONS, EMOTIONS_8
 from fernb.networks.recogniser import Recogniser
@@ -39,7 +46,7 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
     ``NAME_architecture.txt`` for each network, of :data:`MAIN` also ``model_card.md``, ``learning_curves.png``,
     ``confusion_matrix.png`` and ``architecture.png``, and ``ablation.png`` where there is an ``ablation.csv``;
     returns their paths. ``NAME_decisions.txt``, where it is there, opens a network's ``NAME_architecture.txt``;
-    figures in it are filled in: ``{NAME[test][accuracy]:.1%}``.
+    figures of any network or teacher are filled in there: ``{NAME[test][accuracy]:.1%}``.
     Raises :class:`~fernb.errors.DataError` where no network is.
     """
     folder = Path(folder)
@@ -56,12 +63,15 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
     same = [folder / f"{name}.tflite" for name, sidecar in sidecars.items() if sidecar["labels"] == [*splits.classes]]
     same += sorted((folder / TEACHERS).glob(f"*{INT8}.tflite"))
     if len(same) > 1:
-        metrics["ensemble"] = _ensemble(same, splits)
+        metrics |= {"ensemble": _ensemble(same, splits), "paired": _paired(same, splits.test)}
     write_json(folder / "metrics.json", metrics)
     written = [folder / "metrics.json", *_figures(folder, sidecars, networks)]
+    others = _sidecars(folder, transferred=True)
+    others |= {path.stem: read_sidecar(path) for path in (folder / TEACHERS).glob("*.json")}
+    judged = networks | {name: one["metrics"] | one for name, one in others.items()}
     for name, sidecar in (sidecars | _sidecars(folder, transferred=True)).items():
         written.append(folder / f"{name}_architecture.txt")
-        write_text(written[-1], _architecture(folder, name, sidecar, networks))
+        write_text(written[-1], _architecture(folder, name, sidecar, judged))
     if MAIN in networks:
         written.append(folder / "model_card.md")
         write_text(written[-1], _model_card(sidecars[MAIN], metrics))
@@ -128,6 +138,23 @@ def _ensemble(paths: list[Path], splits: FaceSplits) -> dict:
         for name, part in parts.items()
     }
     return {"members": [*best], "chosen": "on val, with flips"} | reports
+
+
+def _paired(paths: list[Path], faces: FaceSet) -> dict:
+    """Each network against :data:`MAIN` (or the first, where it is not there), by McNemar's exact test.
+
+    ``only_this`` and ``only_default`` count the faces that one of the two names rightly and the other does not.
+    """
+    from scipy.stats import binomtest
+
+    right = {path.stem: Recogniser(path).predict(faces.images).argmax(1) == faces.labels for path in paths}
+    default = MAIN if MAIN in right else next(iter(right))
+    rows = {}
+    for name in right.keys() - {default}:
+        this, other = (int((right[a] & ~right[b]).sum()) for a, b in ((name, default), (default, name)))
+        p = float(binomtest(this, this + other).pvalue) if this + other else 1.0
+        rows[name] = {"only_this": this, "only_default": other, "p": p}
+    return {"default": default, "faces": "test, one pass", "networks": dict(sorted(rows.items()))}
 
 
 def _ladder(splits: FaceSplits) -> dict:
@@ -206,20 +233,15 @@ def read_ablation(path: str | os.PathLike) -> dict[str, list[float]]:
     return rows
 
 
-def _architecture(folder: Path, name: str, sidecar: dict, networks: dict[str, dict]) -> str:
+def _architecture(folder: Path, name: str, sidecar: dict, judged: dict[str, dict]) -> str:
     """Why a network is as it is, what was tried before, its layers, and its recipe."""
     from fernb.networks.anatomy import layer_table
     from fernb.networks.storage import load_model
 
     recipe, decisions = sidecar["recipe"], folder / f"{name}_decisions.txt"
     lines = [recipe["about"], f"Made by: {sidecar['made']['command']}", ""]
-    lines += [decisions.read_text(encoding="utf-8").format(**networks)] if decisions.is_file() else []
-    lines += ["Every network that was trained in full, worst first", ""]
-    for other, network in sorted(networks.items(), key=lambda item: item[1]["val"]["accuracy"]):
-        lines.append(
-            f"{other:18} {network['parameters']:>10,} parameters  val {network['val']['accuracy']:.2%}  "
-            f"test {network['test']['accuracy']:.2%}, with flip {network['test_flip']['accuracy']:.2%}"
-        )
+    lines += [decisions.read_text(encoding="utf-8").format(**judged)] if decisions.is_file() else []
+    lines += _every_network(judged)
     if (folder / "ablation.csv").is_file():
         lines += ["", "Every single change to a smaller network, accuracy on val (mean of its seeds)", ""]
         table = read_ablation(folder / "ablation.csv")
@@ -229,19 +251,45 @@ def _architecture(folder: Path, name: str, sidecar: dict, networks: dict[str, di
     return "\n".join(lines) + "\n"
 
 
+def _every_network(judged: dict[str, dict]) -> list[str]:
+    """A list for each set of emotions, worst on val first."""
+    lines = []
+    for labels, about in ((EMOTIONS, "FER2013's seven emotions"), (EMOTIONS_8, "FER+'s eight emotions")):
+        same = {name: one for name, one in judged.items() if [*one["test"]["per_class"]] == [*labels]}
+        if same:
+            faces = " and ".join(f"{next(iter(same.values()))[part]['n']:,}" for part in ("val", "test"))
+            lines += [f"Networks for {about}, worst on val first ({faces} faces of val and test)", ""]
+        for name, one in sorted(same.items(), key=lambda item: item[1]["val"]["accuracy"]):
+            lines.append(
+                f"{name:18} {one['parameters']:>10,} parameters  val {one['val']['accuracy']:.2%}  "
+                f"test {one['test']['accuracy']:.2%}, with flip {one['test_flip']['accuracy']:.2%}"
+            )
+        lines += [""] if same else []
+    return lines[:-1]
+
+
+def _recall_interval(row: dict) -> str:
+    low, high = wilson(round(row["recall"] * row["support"]), row["support"])
+    return f"{low:.0%} to {high:.0%}"
+
+
 def _model_card(sidecar: dict, metrics: dict) -> str:
     network = metrics["networks"][MAIN]
     test, flip = network["test"], network["test_flip"]
     low, high = test["interval"]
     rows = "\n".join(
-        f"| {name} | {row['support']:,} | {row['precision']:.1%} | {row['recall']:.1%} |"
+        f"| {name} | {row['support']:,} | {row['precision']:.1%} | {row['recall']:.1%} ({_recall_interval(row)}) |"
         for name, row in test["per_class"].items()
     )
     worst = min(test["per_class"], key=lambda name: test["per_class"][name]["recall"])
     weak = {name: test["accuracy"] - values[-1] for name, values in network["robustness"].items()}
     taggers = metrics["ladder"].get("taggers")
-    ceiling = f" FER+'s ten taggers together name {taggers['majority']:.1%} of the test labels." if taggers else ""
-    duplicates = f"{test['n'] - test['n_deduplicated']:,} of them also stand in Training; without those"
+    ceiling = (
+        f" FER+'s ten taggers, by most votes, agree with {taggers['majority']:.1%} of the test labels."
+        if taggers
+        else ""
+    )
+    duplicates = f"without the {test['n'] - test['n_deduplicated']:,} of them that also stand in Training"
     return (
         Path(__file__)
         .with_name("model_card.md")
@@ -262,7 +310,7 @@ def _model_card(sidecar: dict, metrics: dict) -> str:
             temperature=sidecar["temperature"],
             unsure_below=network["unsure_below"],
             worst_corruption=max(weak, key=lambda name: weak[name]),
-            lost=max(weak.values()),
+            lost=100 * max(weak.values()),
             ceiling=ceiling,
             command=metrics["command"],
         )

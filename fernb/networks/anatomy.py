@@ -15,11 +15,12 @@ def layer_table(model: keras.Model) -> str:
     lines = [
         f"{model.name}: {model.count_params():,} parameters, {multiply_adds(model) / 1e6:,.1f} million multiply-adds"
     ]
-    lines += ["", f"{'layer':<26}{'kind':<24}{'output':<18}{'parameters':>12}  learns"]
+    longest = max(len(layer.name) for layer in model.layers) + 2
+    lines += ["", f"{'layer':<{longest}}{'kind':<24}{'output':<18}{'parameters':>12}  learns"]
     for layer in model.layers:
         shape = " x ".join(map(str, layer.output.shape[1:]))
         learns = "yes" if layer.trainable_weights else "no" if layer.weights else ""
-        row = f"{layer.name:<26}{type(layer).__name__:<24}{shape:<18}{layer.count_params():>12,}  {learns}"
+        row = f"{layer.name:<{longest}}{type(layer).__name__:<24}{shape:<18}{layer.count_params():>12,}  {learns}"
         lines.append(row.rstrip())
     return "\n".join(lines) + "\n"
 

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from fernb.config import SEED
 from fernb.data.faceset import FaceSet, FaceSplits
@@ -39,21 +40,22 @@ def publish(
     written beside it, see :mod:`fernb.networks.training_faces`.
     The network is calibrated first: its logits are divided by the ``temperature`` that fits val.
     The side-car holds the labels, that temperature, ``how`` it was made (command, seed;
-    hardware, where it is not this one), the recipe, the data's digest, the history and the figures on val
-    and test of the saved LiteRT copy.
+    hardware, where it is not this one; the epoch, where it is not the best of ``history``), the
+    recipe, the data's digest, the history and the figures on val and test of the saved LiteRT copy.
     """
     model = one_head(model, head) if isinstance(model.output, dict) else to_standard_layers(model)
     val = model.predict(as_input(splits.val.images), batch_size=256, verbose=0)
     temperature = fit_temperature(val, splits.val.labels)
+    best = int(np.argmax(history["val_accuracy"])) + 1
     sidecar = {
         "labels": list(splits.classes),
         "temperature": temperature,
-        "made": {"hardware": hardware()} | how | {"epochs_run": len(history["loss"])},
+        "made": {"hardware": hardware(), "epoch": best} | how | {"epochs_run": len(history["loss"])},
         "recipe": asdict(recipe),
         "data": {"source": splits.source, "digest": splits.digest},
         KEY: write_training_faces(path.parent, splits.train if seen is None else seen),
-        "protocol": "trained on train, epoch chosen by accuracy on val, test looked at once; one forward pass a face, "
-        "test_flip averages each face and its mirror image",
+        "protocol": "trained on train, epoch chosen by accuracy on val, nothing chosen on test; one forward pass a "
+        "face, val_flip and test_flip average each face and its mirror image",
         "history": {name: [round(value, 5) for value in values] for name, values in history.items()},
     }
     examples = splits.train.sample(EXAMPLES, SEED).images

@@ -183,7 +183,7 @@ _WIDE = replace(
 )
 _TAUGHT = replace(
     _WIDE,
-    about="The network of long, taught by larger ones (--teacher), sharpness-aware: minutes of a GPU.",
+    about="Early pooling; learns from larger networks, too (--teacher), sharpness-aware: minutes of a GPU.",
     network=_LONG.network,
     augmentation=Augmentation(rotation=10, shift=0.1, erase=0.2, bad_camera=0.15, dark=0.1),
     sharpness=0.05,
@@ -255,14 +255,15 @@ RECIPES = {
         ferplus="plurality",
         votes=True,
         votes_head=0,
+        sharpness=0,
         ema=0.998,
-        epochs=12,
-        learning_rate=0.03,
+        epochs=50,
+        learning_rate=0.05,
         schedule="trapezoid",
         warmup=0,
         decay=1,
         weight_decay=2e-3,
-        patience=12,
+        patience=50,
     ),
 }
 
