@@ -60,8 +60,8 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
         "ladder": _ladder(splits),
         "networks": networks,
     }
-    same = [folder / f"{name}.tflite" for name, sidecar in sidecars.items() if sidecar["labels"] == [*splits.classes]]
-    same += sorted((folder / TEACHERS).glob(f"*{INT8}.tflite"))
+    paths = [folder / f"{name}.tflite" for name in sidecars] + sorted((folder / TEACHERS).glob(f"*{INT8}.tflite"))
+    same = [path for path in paths if read_sidecar(path)["labels"] == [*splits.classes]]
     if len(same) > 1:
         metrics |= {"ensemble": _ensemble(same, splits), "paired": _paired(same, splits.test)}
     write_json(folder / "metrics.json", metrics)
