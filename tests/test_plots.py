@@ -12,11 +12,14 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
 from fernb import plots
 from fernb.data.faceset import FaceSet, make_splits
 from fernb.evaluation import evaluate, reliability
 from fernb.labels import COLOURS, EMOTIONS, EMOTIONS_8
+from fernb.plots.networks import STRENGTHS
+from fernb.vision import corruptions
 from fernb.vision.detection import Detection
 
 FACES = np.random.default_rng(2013).integers(0, 256, (10, 48, 48), np.uint8)
@@ -50,7 +53,7 @@ ON_AXES = {
     "architecture": lambda ax: plots.architecture([((48, 48, 1), {"face": 1}), ((7,), {"dense": 2})], "net", ax=ax),
     "intervals": lambda ax: plots.intervals([("one", 0.6, (0.55, 0.65)), ("two", 0.7, (0.6, 0.8))], "val", ax=ax),
     "ablation": lambda ax: plots.ablation({"start": [0.6, 0.61], "more": [0.63]}, ax),
-    "training_cost": lambda ax: plots.training_cost({"own": (1.0, 0.7)}, [("theirs", 6.0, 0.727)], ax=ax),
+    "training_cost": lambda ax: plots.training_cost({"own": (1.0, 0.7)}, [("theirs", 6.0, 0.727, False)], ax=ax),
     "closed_eyes": lambda ax: plots.closed_eyes([0, 1], [0, 0.1], alarms=[False, True], threshold=0.15, ax=ax),
 }
 GRIDS = {
@@ -198,8 +201,24 @@ def test_one_level_does_not_flatten_the_histogram():
 
 def test_an_architecture_names_its_stages():
     ax = plots.architecture([((48, 48, 1), {"face": 1}), ((24, 24, 8), {"3×3 convolution": 2}), ((7,), {"dense": 1})])
-    assert words(ax)[:4] == ["48×48×1", "face", "24×24×8", "2 × 3×3 convolution"]
-    assert [box.get_height() for box in ax.patches] == [1, 0.5, 0.5]
+    assert words(ax)[:2] == ["48×48×1", "face"] and "2 × 3×3\nconvolution" in words(ax)
+    assert [box.get_height() / ax.patches[0].get_height() for box in ax.patches] == pytest.approx([1, 0.5, 1 / 48])
+    assert [box.get_width() / ax.patches[0].get_width() for box in ax.patches] == pytest.approx([1, 8**0.5, 7**0.5])
+    assert "Height" in ax.get_xlabel() and "shortcut" not in ax.get_xlabel()
+
+
+def test_a_deep_architecture_goes_on_in_a_second_row_and_shows_its_shortcuts():
+    kinds = {"max-pooling": 1, "3×3 convolution": 1, "squeeze-and-excitation": 1, "residual sum": 1}
+    ax = plots.architecture([((48, 48, 1), {"face": 1})] + [((24, 24, 64), kinds)] * 9 + [((7,), {"dense": 1})])
+    middles = [box.get_y() + box.get_height() / 2 for box in ax.patches]
+    assert len({round(middle, 6) for middle in middles[:6]}) == 1 and middles[6] < middles[5]
+    assert len(ax.lines) == 9 and "shortcut" in ax.get_xlabel()
+    assert ax.figure.get_figwidth() <= 9  # inches; more would be shrunk on a page
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    label = ax.xaxis.label.get_window_extent()
+    assert label.x0 >= 0 and label.x1 <= ax.figure.bbox.width
 
 
 def test_learning_curves_count_epochs_from_one():
@@ -212,13 +231,25 @@ def test_learning_curves_count_epochs_from_one():
     assert len(plots.learning_curves(HISTORY).axes[0].lines) == 2
 
 
+def test_a_caption_takes_no_room_from_the_panels():
+    words = "Train is measured during the epoch on augmented faces, with dropout; val after it. " * 4
+    heights = []
+    for figure in (plots.learning_curves(HISTORY), plots.learning_curves(HISTORY, caption=words)):
+        figure.canvas.draw()
+        heights.append(figure.axes[0].get_window_extent().height)
+    assert heights[1] > 0.95 * heights[0]
+    assert figure.get_supxlabel().replace("\n", " ") == words.strip()
+
+
 def test_confusion_matrix_shows_shares_of_each_truth():
     report = {"per_class": {"cat": {}, "dog": {}}, "confusion": [[3, 1], [0, 0]], "accuracy": 0.75, "n": 4}
     ax = plots.confusion_matrix(report)
     assert words(ax) == ["75%", "25%", "0%", "0%"]  # no dog was shown: no division by zero
-    assert ticks(ax.get_yticklabels()) == ticks(ax.get_xticklabels()) == ["cat", "dog"]
-    assert (ax.get_ylabel(), ax.get_xlabel()) == ("true emotion", "predicted emotion")
-    assert ax.get_title() == "accuracy 75.0% on 4 faces (each row: 100 %)"
+    assert ticks(ax.get_xticklabels()) == ["cat", "dog"]
+    assert ticks(ax.get_yticklabels()) == ["cat (4)", "dog (0)"]
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("true emotion (faces)", "predicted emotion")
+    assert ax.get_title() == "accuracy 75.0% on 4 faces (each row: 100%)"
+    assert plots.confusion_matrix(report, title="net on pets").get_title() == f"net on pets\n{ax.get_title()}"
 
 
 def test_probability_bars_wear_the_emotions_colours():
@@ -248,6 +279,15 @@ def test_reliability_diagram_has_a_dot_for_each_bin():
     dots = plots.reliability_diagram(table).collections[0]
     assert dots.get_offsets().tolist() == [[0.2, 0.1], [0.9, 0.8]]
     assert dots.get_sizes()[1] == 4 * dots.get_sizes()[0]
+
+
+def test_calibration_has_one_panel_where_nothing_was_calibrated():
+    figure = plots.calibration({"net": TEST, "plain": TEST}, uncalibrated={"plain"}, caption="15 bins")
+    net, calibrated, plain, empty = figure.axes
+    assert [ax.get_title() for ax in (net, calibrated)] == ["net, as trained: ECE 0.100", "net, calibrated: ECE 0.010"]
+    assert plain.collections and not empty.collections and "not calibrated" in words(empty)[0]
+    assert not any(ax.get_legend() for ax in figure.axes) and len(figure.legends) == 1  # it would cover points
+    assert figure.get_supxlabel() == "15 bins"
 
 
 def test_baseline_comparison_keeps_the_order_and_draws_the_intervals():
@@ -354,12 +394,53 @@ def test_runs_mark_the_epoch_that_was_kept():
     marks = [next(line for line in ax.lines if line.get_linestyle() == ":").get_xdata()[0] for ax in figure.axes]
     assert marks == [2, 1]
     assert {ax.get_ylabel() for ax in figure.axes} == {"accuracy"}  # losses of several networks cannot be compared
+    assert [ax.get_title() for ax in figure.axes] == ["small\nepoch 2 of 3", "large\nepoch 1 of 3"]
+    assert not any(ax.get_legend() for ax in figure.axes) and len(figure.legends) == 1  # lines would run through it
 
 
 def test_robustness_begins_with_clean_faces():
     ax = plots.robustness({"net": (0.7, {"blur": [0.6, 0.5, 0.4]})}).axes[0]
     assert list(ax.lines[0].get_ydata()) == [0.7, 0.6, 0.5, 0.4]
-    assert ticks(ax.get_xticklabels()) == ["clean", "weak", "middle", "strong"]
+    assert ticks(ax.get_xticklabels()) == ["clean", "0.7", "1.2", "2"]
+    assert ax.get_title() == "blur (σ in pixels)"
+
+
+def test_robustness_sets_apart_what_was_judged_on_other_faces():
+    row = (0.7, {"blur": [0.6, 0.5, 0.4]})
+    figure = plots.robustness({"eight": row, "seven": row}, apart={"eight": "8 emotions"})
+    assert [line.get_linestyle() for line in figure.axes[0].lines] == ["-", "--"]
+    assert ticks(figure.legends[0].get_texts()) == ["seven", "eight: 8 emotions"]
+
+
+def test_the_strengths_that_are_shown_are_those_of_the_corruptions():
+    assert set(STRENGTHS) == set(corruptions.CORRUPTIONS)
+    for kind, (_, strengths) in STRENGTHS.items():
+        make = getattr(corruptions, kind.lower())
+        for shown, used in zip(strengths, corruptions.CORRUPTIONS[kind], strict=True):
+            assert np.array_equal(corruptions.corrupt(FACES, make(shown)), corruptions.corrupt(FACES, used))
+
+
+def test_hollow_squares_chose_their_epoch_on_the_test_set():
+    ax = plots.training_cost({"own": (1.0, 0.7)}, [("fair", 6.0, 0.72, False), ("lucky", 7.0, 0.73, True)])
+    own, fair, lucky = ax.lines
+    assert (own.get_marker(), fair.get_marker(), lucky.get_marker()) == ("o", "s", "s")
+    assert lucky.get_markerfacecolor() == "none" != fair.get_markerfacecolor()
+    kinds = next(artist for artist in ax.get_children() if isinstance(artist, Legend) and artist is not ax.get_legend())
+    faces = {
+        text.get_text(): line.get_markerfacecolor() for text, line in zip(kinds.texts, kinds.get_lines(), strict=True)
+    }
+    assert faces["published: epoch chosen on the test's own faces"] == "none"
+    assert ticks(ax.get_legend().get_texts()) == ["a  fair", "b  lucky"]
+
+
+def test_labels_of_costs_cover_no_marker_and_no_label():
+    own = {"my_own_model": (186.4, 0.7325), "wide_mixup": (38.5, 0.73), "first": (0.7, 0.67)}
+    ax = plots.training_cost(own, [("c", 47.0, 0.7297, True), ("d", 181.0, 0.7328, True), ("e", 224.0, 0.737, True)])
+    ax.figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in ax.texts]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    points = ax.transData.transform([line.get_xydata()[0] for line in ax.lines])
+    assert not any(box.contains(*point) for box in boxes for point in points)
 
 
 def test_ablation_tells_points_gained():

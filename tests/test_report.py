@@ -17,6 +17,7 @@ from fernb.data.loading import save_cache
 from fernb.errors import DataError
 from fernb.labels import EMOTIONS, EMOTIONS_8
 from fernb.networks.architectures import build_vgg
+from fernb.networks.sidecar import read_sidecar
 from fernb.networks.storage import save_model
 
 HISTORY = {"loss": [2, 1.0], "val_loss": [2, 1.5], "accuracy": [0.2, 0.5], "val_accuracy": [0.2, 0.4]}
@@ -106,6 +107,25 @@ def test_every_file_is_there_and_told(written, folder):
     seven, eight = architecture.split("FER2013's seven emotions")[1].split("FER+'s eight emotions")
     assert "5,000,000 parameters  val 12.30%" in seven and "transferred" in seven and "student" in seven
     assert "ferplus" in eight and "ferplus" not in seven
+
+
+def test_the_learning_curves_tell_what_train_is_measured_against(written, folder):
+    network = json.loads((folder / "metrics.json").read_text())["networks"][report.MAIN]
+    sidecar = read_sidecar(folder / f"{report.MAIN}.keras")
+    alone = report._figures_of_one(folder, sidecar, network, "drawn")["learning_curves"].get_supxlabel()
+    sidecar["made"]["command"] = "fernb train --teacher wide.keras"
+    sidecar["recipe"]["teaching"] = 0.8
+    figures = report._figures_of_one(folder, sidecar, network, "drawn")
+    taught = figures["learning_curves"].get_supxlabel().replace("\n", " ")
+    assert "teachers" not in alone and "targets are 80% the teachers' softened answers" in taught
+    assert figures["confusion_matrix"].axes[0].get_title().startswith(f"{report.MAIN} on the test set of drawn\n")
+
+
+def test_a_second_head_owns_to_the_history_of_the_first():
+    second = {"labels": [*EMOTIONS_8], "recipe": {"votes_head": 1, "ferplus": None}}
+    assert report._run("net", second) == "net: history of its 7-emotion head"
+    for labels, recipe in ((EMOTIONS, second["recipe"]), (EMOTIONS_8, {"votes_head": 1, "ferplus": "plurality"})):
+        assert report._run("net", {"labels": [*labels], "recipe": recipe}) == "net"
 
 
 def test_a_folder_without_networks_is_one_sentence(tmp_path, splits):

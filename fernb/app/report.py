@@ -30,7 +30,6 @@ from fernb.networks.recogniser import Recogniser
 from fernb.networks.sidecar import INT8, read_sidecar
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MAIN = "my_own_model"
@@ -65,7 +64,7 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
     if len(same) > 1:
         metrics |= {"ensemble": _ensemble(same, splits), "paired": _paired(same, splits.test)}
     write_json(folder / "metrics.json", metrics)
-    written = [folder / "metrics.json", *_figures(folder, sidecars, networks)]
+    written = [folder / "metrics.json", *_figures(folder, sidecars, networks, splits.source)]
     others = _sidecars(folder, transferred=True)
     others |= {path.stem: read_sidecar(path) for path in (folder / TEACHERS).glob("*.json")}
     judged = networks | {name: one["metrics"] | one for name, one in others.items()}
@@ -168,20 +167,41 @@ def _ladder(splits: FaceSplits) -> dict:
     return rungs
 
 
-def _figures(folder: Path, sidecars: dict[str, dict], networks: dict[str, dict]) -> list[Path]:
+def _figures(folder: Path, sidecars: dict[str, dict], networks: dict[str, dict], source: str) -> list[Path]:
     from fernb import plots
+    from fernb.plots.base import figure_of
 
+    tests = {name: network["test"] for name, network in networks.items()}
+    apart = {
+        name: f"FER+'s {sidecar['recipe'].get('ferplus') or 'plurality'} labels, 8 emotions, {tests[name]['n']:,} faces"
+        for name, sidecar in sidecars.items()
+        if sidecar["labels"] == [*EMOTIONS_8]
+    }
+    counts = {f" ({test['n']:,} faces)" for name, test in tests.items() if name not in apart}
+    faces = _test_set(source) + "".join(counts)
+    others = "".join(f" {name}: {words}." for name, words in apart.items())
     figures: dict[str, Figure] = {
-        "learning_curves_all": plots.runs({name: sidecar["history"] for name, sidecar in sidecars.items()}),
-        "reliability": plots.calibration({name: network["test"] for name, network in networks.items()}),
+        "learning_curves_all": plots.runs(
+            {_run(name, sidecar): sidecar["history"] for name, sidecar in sidecars.items()}
+        ),
+        "reliability": plots.calibration(
+            tests,
+            uncalibrated={name for name, sidecar in sidecars.items() if sidecar.get("temperature") is None},
+            caption="ECE, expected calibration error: the mean gap between confidence and accuracy in 15 bins of equal "
+            "width, weighted by their faces. A dot is a bin; its area compares the bins of one panel. "
+            f"Tested on {faces}, one pass each.{others} Calibrated by one temperature, fitted on val.",
+        ),
         "robustness": plots.robustness(
-            {name: (network["test"]["accuracy"], network["robustness"]) for name, network in networks.items()}
+            {name: (network["test"]["accuracy"], network["robustness"]) for name, network in networks.items()},
+            apart=apart,
+            caption=f"Tested on {faces}, one pass each; each corruption from weak (left) to strong."
+            + " Dashed lines are on other labels and faces: compare their slopes, not their heights." * bool(apart),
         ),
     }
     if MAIN in networks:
-        figures |= _figures_of_one(folder, sidecars[MAIN], networks[MAIN])
+        figures |= _figures_of_one(folder, sidecars[MAIN], networks[MAIN], source)
     if (folder / "ablation.csv").is_file():
-        figures["ablation"] = _whole(plots.ablation(read_ablation(folder / "ablation.csv")))
+        figures["ablation"] = figure_of(plots.ablation(read_ablation(folder / "ablation.csv")))
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"{name}.png")
@@ -190,10 +210,23 @@ def _figures(folder: Path, sidecars: dict[str, dict], networks: dict[str, dict])
     return paths
 
 
-def _figures_of_one(folder: Path, sidecar: dict, network: dict) -> dict[str, "Figure"]:
+def _test_set(source: str) -> str:
+    return "FER2013's PrivateTest" if source == "FER2013" else f"the test set of {source}"
+
+
+def _run(name: str, sidecar: dict) -> str:
+    """A second head has the history of the first: its accuracies are those of the other head's emotions."""
+    recipe = sidecar["recipe"]
+    second = sidecar["labels"] == [*EMOTIONS_8] and recipe.get("votes_head") and not recipe.get("ferplus")
+    return f"{name}: history of its 7-emotion head" if second else name
+
+
+def _figures_of_one(folder: Path, sidecar: dict, network: dict, source: str) -> dict[str, "Figure"]:
     from fernb import plots
     from fernb.networks.anatomy import multiply_adds, stages
     from fernb.networks.storage import load_model
+    from fernb.plots.base import figure_of
+    from fernb.training.recipes import Recipe
 
     history, recipe = sidecar["history"], sidecar["recipe"]
     best = int(np.argmax(history["val_accuracy"]))
@@ -205,6 +238,13 @@ def _figures_of_one(folder: Path, sidecar: dict, network: dict) -> dict[str, "Fi
         caption += (
             " The loss of train adds that of the second head, which learns FER+'s votes; val's has the labels only."
         )
+    if "--teacher " in sidecar["made"]["command"]:
+        share = recipe.get("teaching", Recipe.teaching)
+        caption += (
+            f" Train's targets are {share:.0%} the teachers' softened answers, the rest labels (or votes): their "
+            "entropy is a floor for its loss. Its accuracy is agreement with these targets' likeliest emotion, "
+            "val's with the labels."
+        )
     if recipe.get("sides"):
         steps = ", ".join(f"{side} pixels from epoch {epoch + 1}" for epoch, side in recipe["sides"])
         caption += f" Faces were smaller at first: {steps}, 48 while the rate falls."
@@ -213,15 +253,9 @@ def _figures_of_one(folder: Path, sidecar: dict, network: dict) -> dict[str, "Fi
     shown = plots.architecture([(stage.shape, stage.kinds) for stage in stages(model)], f"{MAIN}: {size}")
     return {
         "learning_curves": plots.learning_curves(history, MAIN, best_epoch=best, caption=caption),
-        "confusion_matrix": _whole(plots.confusion_matrix(network["test"])),
-        "architecture": _whole(shown),
+        "confusion_matrix": figure_of(plots.confusion_matrix(network["test"], title=f"{MAIN} on {_test_set(source)}")),
+        "architecture": figure_of(shown),
     }
-
-
-def _whole(ax: "Axes") -> "Figure":
-    figure = ax.get_figure(root=True)
-    assert figure is not None, "axes that were just drawn belong to a figure"
-    return figure
 
 
 def read_ablation(path: str | os.PathLike) -> dict[str, list[float]]:

@@ -62,6 +62,20 @@ def set_title(ax: "Axes", text: str, *, inches: float | None = None) -> None:
     ax.set_title(text, fontsize=TITLE)
 
 
+def figure_of(ax: "Axes") -> "Figure":
+    """Return the figure that ``ax`` was drawn on."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None, "axes that were just drawn belong to a figure"
+    return figure
+
+
+def add_caption(figure: "Figure", text: str) -> None:
+    """Write ``text`` below everything else, broken to the figure's width; the figure grows by its lines."""
+    lines = textwrap.wrap(text, int(14.5 * figure.get_figwidth()))
+    figure.set_figheight(figure.get_figheight() + 1.4 * SMALL / 72 * len(lines))
+    figure.supxlabel("\n".join(lines), fontsize=SMALL, x=0.02, ha="left")
+
+
 def percent(axis: "Axis", decimals: int | None = 0) -> None:
     """Show the numbers of an axis, 0 to 1, as percentages."""
     axis.set_major_formatter(PercentFormatter(1, decimals=decimals))

@@ -1,6 +1,5 @@
 """Figures of data sets, training, and how good networks are."""
 
-import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -8,13 +7,36 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from fernb.labels import COLOURS, EMOTIONS
-from fernb.plots.base import BLUE, DARK, GREY, MARKERS, ORANGE, RED, SMALL, new_axes, new_grid, percent, set_title
+from fernb.plots.base import (
+    BLUE,
+    DARK,
+    GREY,
+    MARKERS,
+    ORANGE,
+    RED,
+    SMALL,
+    add_caption,
+    new_axes,
+    new_grid,
+    percent,
+    set_title,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from fernb.data.faceset import FaceSplits
+
+STRENGTHS = {
+    "blur": ("σ in pixels", (0.7, 1.2, 2)),
+    "noise": ("σ in grey levels", (8, 16, 32)),
+    "brightness": ("grey levels up or down", (30, 60, 90)),
+    "JPEG": ("quality of 100", (60, 30, 10)),
+    "rotation": ("degrees left or right", (10, 20, 35)),
+    "occlusion": ("side in pixels of 48", (10, 16, 24)),
+}
+"""What the strengths of :data:`fernb.vision.corruptions.CORRUPTIONS` are: their unit, and weak, middle and strong."""
 
 
 def class_counts(splits: "FaceSplits", ax: "Axes | None" = None) -> "Axes":
@@ -42,7 +64,7 @@ def learning_curves(
     axes[0, 0].set_ylim(bottom=0)
     axes[0, 0].legend(frameon=False, fontsize=SMALL)
     figure.suptitle(title)
-    figure.supxlabel("\n".join(textwrap.wrap(caption, 110)), fontsize=SMALL, x=0.02, ha="left")
+    add_caption(figure, caption)
     return figure
 
 
@@ -65,30 +87,37 @@ def runs(histories: dict[str, dict[str, list[float]]]) -> "Figure":
     Their losses are left out: other losses and label smoothing make them incomparable.
     """
     columns = min(3, len(histories))
-    figure, axes = new_grid(-(-len(histories) // columns), columns, size=(3.6, 2.8), sharey=True)
+    figure, axes = new_grid(-(-len(histories) // columns), columns, size=(3.6, 3), sharey=True)
     for ax in axes.flat[len(histories) :]:
         ax.set_axis_off()
     for ax, (name, history) in zip(axes.flat, histories.items(), strict=False):
-        _curve(ax, history, name="accuracy", best_epoch=int(np.argmax(history["val_accuracy"])))
-        set_title(ax, name, inches=3.2)
-        ax.legend(frameon=False, fontsize=8, loc="lower right")
+        best = int(np.argmax(history["val_accuracy"]))
+        _curve(ax, history, name="accuracy", best_epoch=best)
+        set_title(ax, f"{name}\nepoch {best + 1} of {len(history['val_accuracy'])}", inches=3.2)
+    lines = axes[0, 0].get_legend_handles_labels()[0]
+    figure.legend(lines, ["train", "val", "epoch chosen on val"], loc="outside upper center", ncols=3, frameon=False)
     return figure
 
 
-def confusion_matrix(scores: dict, ax: "Axes | None" = None) -> "Axes":
-    """Show the confusion matrix of :func:`fernb.evaluation.evaluate`: each row sums to 100 % of one true emotion."""
+def confusion_matrix(scores: dict, ax: "Axes | None" = None, *, title: str = "") -> "Axes":
+    """Show the confusion matrix of :func:`fernb.evaluation.evaluate`: each row sums to 100 % of one true emotion.
+
+    The number of its faces stands beside each true emotion, ``title`` above the accuracy.
+    """
     import seaborn  # here, because it takes a second and videos draw no matrix
 
     ax = new_axes(ax, (5.4, 4.6))
     names = list(scores["per_class"])
     counts = np.array(scores["confusion"], float)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    rows = [f"{name} ({n:,.0f})" for name, n in zip(names, counts.sum(1), strict=True)]
     shown = {"annot": True, "fmt": ".0%", "annot_kws": {"fontsize": SMALL}, "cbar": False, "square": True}
-    seaborn.heatmap(share, cmap="Blues", vmin=0, vmax=1, xticklabels=names, yticklabels=names, ax=ax, **shown)
+    seaborn.heatmap(share, cmap="Blues", vmin=0, vmax=1, xticklabels=names, yticklabels=rows, ax=ax, **shown)
     ax.tick_params("x", rotation=40)
     ax.tick_params("y", rotation=0)
-    ax.set(xlabel="predicted emotion", ylabel="true emotion")
-    set_title(ax, f"accuracy {scores['accuracy']:.1%} on {scores['n']:,} faces (each row: 100 %)")
+    ax.set(xlabel="predicted emotion", ylabel="true emotion (faces)")
+    accuracy = f"accuracy {scores['accuracy']:.1%} on {scores['n']:,} faces (each row: 100%)"
+    set_title(ax, f"{title}\n{accuracy}" if title else accuracy)
     return ax
 
 
@@ -114,24 +143,33 @@ def reliability_diagram(table: dict[str, list[float]], ax: "Axes | None" = None)
     sizes = 200 * np.array(table["count"]) / max(table["count"])
     points = ax.scatter(table["confidence"], table["accuracy"], sizes, BLUE, alpha=0.8, label="faces (area: number)")
     points.set_clip_on(False)  # a large point at 100 % is drawn whole
-    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy")
+    ax.set(xlim=(0, 1), ylim=(0, 1.06), xlabel="confidence", ylabel="accuracy")
     percent(ax.xaxis)
     percent(ax.yaxis)
     set_title(ax, "Reliability")
-    ax.legend(frameon=False, fontsize=8, loc="upper left", markerscale=0.5)
+    ax.legend(frameon=False, fontsize=8, loc="lower right", markerscale=0.5)  # no network is that overconfident
     return ax
 
 
-def calibration(tests: dict[str, dict]) -> "Figure":
-    """Show reliability before and after calibration, a row for each network.
+def calibration(tests: dict[str, dict], *, uncalibrated: Collection[str] = (), caption: str = "") -> "Figure":
+    """Show reliability before and after calibration, a row for each network, and ``caption`` below.
 
-    The values are those of :func:`fernb.evaluation.evaluate_network`.
+    The values are those of :func:`fernb.evaluation.evaluate_network`. Networks in ``uncalibrated`` have one panel.
     """
-    figure, axes = new_grid(len(tests), 2, size=(3.7, 3.4))
+    figure, axes = new_grid(len(tests), 2, size=(3.7, 2.9))
     for (before, after), (name, test) in zip(axes, tests.items(), strict=True):
-        for ax, stage, key in ((before, f"{name}, as trained", "_before"), (after, f"{name}, calibrated", "")):
+        panels = [(before, "as trained", "_before"), (after, "calibrated", "")]
+        if name in uncalibrated:
+            after.set_axis_off()
+            after.text(0.5, 0.5, f"{name} was not calibrated:\nit has no temperature.", ha="center", fontsize=SMALL)
+        for ax, stage, key in panels[:1] if name in uncalibrated else panels:
             reliability_diagram(test[f"reliability{key}"], ax)
-            set_title(ax, f"{stage}: ECE {test[f'ece{key}']:.3f}", inches=3.4)
+            if legend := ax.get_legend():
+                legend.remove()  # all panels have the same
+            set_title(ax, f"{name}, {stage}: ECE {test[f'ece{key}']:.3f}", inches=3.4)
+    shown = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*shown, loc="outside upper center", ncols=2, frameon=False, fontsize=SMALL, markerscale=0.6)
+    add_caption(figure, caption)
     return figure
 
 
@@ -207,23 +245,38 @@ def confidences(groups: dict[str, np.ndarray], bins: int = 20) -> "Figure":
     return figure
 
 
-def robustness(networks: dict[str, tuple[float, dict[str, list[float]]]]) -> "Figure":
-    """Show for each network ``(accuracy on clean faces, {corruption: accuracy weak to strong})``."""
+def robustness(
+    networks: dict[str, tuple[float, dict[str, list[float]]]],
+    *,
+    apart: Mapping[str, str] | None = None,
+    caption: str = "",
+) -> "Figure":
+    """Show for each network ``(accuracy on clean faces, {corruption: accuracy weak to strong})``, ``caption`` below.
+
+    Networks in ``apart`` were judged on other faces, which it names: they are dashed, and last in the legend.
+    """
+    apart = apart or {}
+    networks = dict(sorted(networks.items(), key=lambda item: item[0] in apart))
     kinds = list(next(iter(networks.values()))[1])
     columns = min(3, len(kinds))
-    figure, axes = new_grid(-(-len(kinds) // columns), columns, size=(3.2, 2.5), sharey=True)
+    figure, axes = new_grid(-(-len(kinds) // columns), columns, size=(3.1, 2.6), sharey=True)
     for ax in axes.flat[len(kinds) :]:
         ax.set_axis_off()
     for ax, kind in zip(axes.flat, kinds, strict=False):
         for (name, (clean, table)), marker in zip(networks.items(), MARKERS * len(networks), strict=False):
-            ax.plot([clean, *table[kind]], marker=marker, markersize=4, label=name)
-        ax.set_xticks(range(len(table[kind]) + 1), ["clean", "weak", "middle", "strong"])
-        set_title(ax, kind)
+            label, line = (f"{name}: {apart[name]}", "--") if name in apart else (name, "-")
+            ax.plot([clean, *table[kind]], line, marker=marker, markersize=4, label=label)
+        unit, strengths = STRENGTHS[kind]
+        ax.set_xticks(range(len(strengths) + 1), ["clean", *(f"{strength:g}" for strength in strengths)])
+        set_title(ax, f"{kind} ({unit})", inches=3)
         ax.grid(alpha=0.3)
         percent(ax.yaxis)
     for ax in axes[:, 0]:
         ax.set_ylabel("accuracy")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False, fontsize=SMALL
+    )
+    add_caption(figure, caption)
     return figure
 
 
