@@ -18,8 +18,6 @@ from fernb import plots
 from fernb.data.faceset import FaceSet, make_splits
 from fernb.evaluation import evaluate, reliability
 from fernb.labels import COLOURS, EMOTIONS, EMOTIONS_8
-from fernb.plots.networks import STRENGTHS
-from fernb.vision import corruptions
 from fernb.vision.detection import Detection
 
 FACES = np.random.default_rng(2013).integers(0, 256, (10, 48, 48), np.uint8)
@@ -410,14 +408,6 @@ def test_robustness_sets_apart_what_was_judged_on_other_faces():
     figure = plots.robustness({"eight": row, "seven": row}, apart={"eight": "8 emotions"})
     assert [line.get_linestyle() for line in figure.axes[0].lines] == ["-", "--"]
     assert ticks(figure.legends[0].get_texts()) == ["seven", "eight: 8 emotions"]
-
-
-def test_the_strengths_that_are_shown_are_those_of_the_corruptions():
-    assert set(STRENGTHS) == set(corruptions.CORRUPTIONS)
-    for kind, (_, strengths) in STRENGTHS.items():
-        make = getattr(corruptions, kind.lower())
-        for shown, used in zip(strengths, corruptions.CORRUPTIONS[kind], strict=True):
-            assert np.array_equal(corruptions.corrupt(FACES, make(shown)), corruptions.corrupt(FACES, used))
 
 
 def test_hollow_squares_chose_their_epoch_on_the_test_set():

@@ -21,22 +21,13 @@ from fernb.plots.base import (
     percent,
     set_title,
 )
+from fernb.vision.corruptions import STRENGTHS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from fernb.data.faceset import FaceSplits
-
-STRENGTHS = {
-    "blur": ("σ in pixels", (0.7, 1.2, 2)),
-    "noise": ("σ in grey levels", (8, 16, 32)),
-    "brightness": ("grey levels up or down", (30, 60, 90)),
-    "JPEG": ("quality of 100", (60, 30, 10)),
-    "rotation": ("degrees left or right", (10, 20, 35)),
-    "occlusion": ("side in pixels of 48", (10, 16, 24)),
-}
-"""What the strengths of :data:`fernb.vision.corruptions.CORRUPTIONS` are: their unit, and weak, middle and strong."""
 
 
 def class_counts(splits: "FaceSplits", ax: "Axes | None" = None) -> "Axes":
@@ -266,7 +257,7 @@ def robustness(
         for (name, (clean, table)), marker in zip(networks.items(), MARKERS * len(networks), strict=False):
             label, line = (f"{name}: {apart[name]}", "--") if name in apart else (name, "-")
             ax.plot([clean, *table[kind]], line, marker=marker, markersize=4, label=label)
-        unit, strengths = STRENGTHS[kind]
+        _, unit, strengths = STRENGTHS[kind]
         ax.set_xticks(range(len(strengths) + 1), ["clean", *(f"{strength:g}" for strength in strengths)])
         set_title(ax, f"{kind} ({unit})", inches=3)
         ax.grid(alpha=0.3)

@@ -60,14 +60,16 @@ def occlusion(side: int) -> Corruption:
     return corruption
 
 
-CORRUPTIONS: dict[str, tuple[Corruption, Corruption, Corruption]] = {
-    "blur": (blur(0.7), blur(1.2), blur(2)),
-    "noise": (noise(8), noise(16), noise(32)),
-    "brightness": (brightness(30), brightness(60), brightness(90)),
-    "JPEG": (jpeg(60), jpeg(30), jpeg(10)),
-    "rotation": (rotation(10), rotation(20), rotation(35)),
-    "occlusion": (occlusion(10), occlusion(16), occlusion(24)),
+STRENGTHS: dict[str, tuple[Callable[..., Corruption], str, tuple[float, ...]]] = {
+    "blur": (blur, "σ in pixels", (0.7, 1.2, 2)),
+    "noise": (noise, "σ in grey levels", (8, 16, 32)),
+    "brightness": (brightness, "grey levels up or down", (30, 60, 90)),
+    "JPEG": (jpeg, "quality of 100", (60, 30, 10)),
+    "rotation": (rotation, "degrees left or right", (10, 20, 35)),
+    "occlusion": (occlusion, "side in pixels of 48", (10, 16, 24)),
 }
+"""What makes a corruption of some strength, the strength's unit, and three strengths: weak, middle and strong."""
+CORRUPTIONS = {kind: tuple(map(make, strengths)) for kind, (make, _, strengths) in STRENGTHS.items()}
 """The corruptions by name, each weak, middle and strong."""
 
 
