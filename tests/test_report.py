@@ -1,6 +1,7 @@
 """The report on a folder of networks: its figures are those of the files, and nothing is missing."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -17,7 +18,7 @@ from fernb.data.loading import save_cache
 from fernb.errors import DataError
 from fernb.labels import EMOTIONS, EMOTIONS_8
 from fernb.networks.architectures import build_vgg
-from fernb.networks.sidecar import read_sidecar
+from fernb.networks.sidecar import read_sidecar, write_sidecar
 from fernb.networks.storage import save_model
 
 HISTORY = {"loss": [2, 1.0], "val_loss": [2, 1.5], "accuracy": [0.2, 0.5], "val_accuracy": [0.2, 0.4]}
@@ -49,6 +50,14 @@ def folder(splits, tmp_path_factory):
     save_model(build_vgg(7, (8, 8)), folder / "transferred.keras", sidecar=sidecar | {"made": made})
     (folder / report.TEACHERS).mkdir()
     (folder / report.TEACHERS / "large.json").write_text(json.dumps(sidecar | {"parameters": 5_000_000}))
+    report_of_one |= {"per_class": dict.fromkeys(EMOTIONS_8)}
+    twin = {
+        "labels": EMOTIONS_8,
+        "parameters": 1,
+        "metrics": dict.fromkeys(("val", "test", "test_flip"), report_of_one),
+    }
+    shutil.copy(folder / "ferplus.tflite", folder / report.TEACHERS / "twin_int8.tflite")
+    write_sidecar(folder / report.TEACHERS / "twin.keras", sidecar | twin)
     (folder / f"{report.MAIN}_decisions.txt").write_text("We tried a smaller one: {student[parameters]}.\n")
     (folder / "ablation.csv").write_text("change,seed,val_accuracy\nstart,1,0.6\nstart,2,0.62\nmore,1,0.63\n")
     return folder
@@ -75,6 +84,8 @@ def test_metrics_are_those_of_the_committed_files(written, folder, splits):
     clear = ferplus_splits(splits, "majority").test
     chosen = fernb.Recogniser(folder / "ferplus.tflite").predict(clear.images, flip=True).argmax(1)
     assert metrics["networks"]["ferplus"]["majority_flip"]["accuracy"] == (chosen == clear.labels).mean()
+    assert metrics["ensemble_votes"]["members"] == ["ferplus", "twin_int8"]
+    assert metrics["ensemble_votes"]["majority_flip"]["accuracy"] == (chosen == clear.labels).mean()  # of two alike
     assert set(metrics["networks"]["ferplus"]["seven"]["per_class"]) == set(EMOTIONS)
     both = [
         fernb.Recogniser(folder / f"{n}.tflite").predict(splits.test.images, True) for n in (report.MAIN, "student")

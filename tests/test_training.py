@@ -12,7 +12,15 @@ from fernb.data.faceset import FaceSet, make_splits
 from fernb.errors import DataError, FernbError, ModelError
 from fernb.evaluation import apply_temperature
 from fernb.labels import EMOTIONS, EMOTIONS_8
-from fernb.networks.architectures import HEAD, NetworkConfig, build_resnet, start_from
+from fernb.networks.architectures import (
+    HEAD,
+    VOTES_HEAD,
+    NetworkConfig,
+    build_resnet,
+    one_head,
+    start_from,
+    with_votes_head,
+)
 from fernb.networks.recogniser import Recogniser
 from fernb.networks.saliency import grad_cam
 from fernb.training import loop
@@ -120,6 +128,9 @@ def test_a_start_lends_what_fits(splits, tmp_path):
         eight.get_layer("block1_conv1").get_weights()[0], first.get_layer("block1_conv1").get_weights()[0]
     )
     np.testing.assert_array_equal(eight.get_layer("emotion").get_weights()[0], head)  # other emotions, its own head
+    second_head = one_head(with_votes_head(first), VOTES_HEAD)  # of the same emotions, by another name
+    assert start_from(eight, second_head) == sum(bool(layer.weights) for layer in first.layers)
+    np.testing.assert_array_equal(eight.get_layer("emotion").get_weights()[0], second_head.layers[-1].get_weights()[0])
     still = replace(TINY, epochs=1, learning_rate=1e-9)
     _, history = training.train(splits, still, run=tmp_path / "second", progress=quiet, start=first)
     kept = first.evaluate(

@@ -7,6 +7,7 @@ the side-cars. Taught in notebook 03.
 import csv
 import json
 import os
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,9 +61,16 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
         "networks": networks,
     }
     paths = [folder / f"{name}.tflite" for name in sidecars] + sorted((folder / TEACHERS).glob(f"*{INT8}.tflite"))
-    same = [path for path in paths if read_sidecar(path)["labels"] == [*splits.classes]]
-    if len(same) > 1:
-        metrics |= {"ensemble": _ensemble(same, splits), "paired": _paired(same, splits.test)}
+    by_labels = {
+        labels: [p for p in paths if read_sidecar(p)["labels"] == [*labels]] for labels in (EMOTIONS, EMOTIONS_8)
+    }
+    if len(by_labels[EMOTIONS]) > 1:
+        metrics["ensemble"] = _ensemble(by_labels[EMOTIONS], splits)
+        metrics["paired"] = _paired(by_labels[EMOTIONS], splits.test)
+    if len(by_labels[EMOTIONS_8]) > 1:
+        metrics["ensemble_votes"] = _ensemble(
+            by_labels[EMOTIONS_8], ferplus_splits(splits), {"majority_flip": ferplus_splits(splits, "majority").test}
+        )
     write_json(folder / "metrics.json", metrics)
     written = [folder / "metrics.json", *_figures(folder, sidecars, networks, splits.source)]
     others = _sidecars(folder, transferred=True)
@@ -118,9 +126,9 @@ def _other_protocols(path: Path, splits: FaceSplits) -> dict[str, dict]:
     }
 
 
-def _ensemble(paths: list[Path], splits: FaceSplits) -> dict:
-    """The mean answer, with flips, of those networks that are best together on val."""
-    parts = {"val": splits.val, "test_flip": splits.test}
+def _ensemble(paths: list[Path], splits: FaceSplits, more: Mapping[str, FaceSet] | None = None) -> dict:
+    """The mean answer, with flips, of those networks that are best together on val: its reports, also on ``more``."""
+    parts = {"val": splits.val, "test_flip": splits.test, **(more or {})}
     networks = {path.stem: Recogniser(path) for path in paths}
     answers = {
         name: {network: recogniser.predict(part.images, flip=True) for network, recogniser in networks.items()}

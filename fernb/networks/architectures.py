@@ -343,16 +343,19 @@ def to_standard_layers(model: keras.Model) -> keras.Model:
 def start_from(model: keras.Model, source: keras.Model) -> int:
     """Give ``model`` the weights of every layer that ``source`` has by the same name and shapes; return how many.
 
-    A head for other emotions has other shapes and keeps its own weights. Raises
+    The head may be either of ``source``; one for other emotions has other shapes and keeps its own weights. Raises
     :class:`~fernb.errors.ModelError` where nothing fits.
     """
     theirs = {layer.name: layer.get_weights() for layer in source.layers}
     fitting = 0
     for layer in model.layers:
-        weights = theirs.get(layer.name, [])
-        if weights and [w.shape for w in weights] == [tuple(w.shape) for w in layer.weights]:
-            layer.set_weights(weights)
-            fitting += 1
+        wanted = [tuple(w.shape) for w in layer.weights]
+        for name in (HEAD, VOTES_HEAD) if layer.name == HEAD else (layer.name,):
+            weights = theirs.get(name, [])
+            if weights and [w.shape for w in weights] == wanted:
+                layer.set_weights(weights)
+                fitting += 1
+                break
     if not fitting:
         raise ModelError(f"no layer of {source.name} fits {model.name}; start from a network of the same recipe.")
     return fitting
