@@ -61,16 +61,12 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
         "networks": networks,
     }
     paths = [folder / f"{name}.tflite" for name in sidecars] + sorted((folder / TEACHERS).glob(f"*{INT8}.tflite"))
-    by_labels = {
-        labels: [p for p in paths if read_sidecar(p)["labels"] == [*labels]] for labels in (EMOTIONS, EMOTIONS_8)
-    }
-    if len(by_labels[EMOTIONS]) > 1:
-        metrics["ensemble"] = _ensemble(by_labels[EMOTIONS], splits)
-        metrics["paired"] = _paired(by_labels[EMOTIONS], splits.test)
-    if len(by_labels[EMOTIONS_8]) > 1:
-        metrics["ensemble_votes"] = _ensemble(
-            by_labels[EMOTIONS_8], ferplus_splits(splits), {"majority_flip": ferplus_splits(splits, "majority").test}
-        )
+    seven, eight = ([p for p in paths if read_sidecar(p)["labels"] == [*names]] for names in (EMOTIONS, EMOTIONS_8))
+    if len(seven) > 1:
+        metrics |= {"ensemble": _ensemble(seven, splits), "paired": _paired(seven, splits.test)}
+    if len(eight) > 1:
+        clear = ferplus_splits(splits, "majority").test
+        metrics["ensemble_votes"] = _ensemble(eight, ferplus_splits(splits), {"majority_flip": clear})
     write_json(folder / "metrics.json", metrics)
     written = [folder / "metrics.json", *_figures(folder, sidecars, networks, splits.source)]
     others = _sidecars(folder, transferred=True)
