@@ -181,6 +181,16 @@ _WIDE = replace(
     sides=(),
     weight_decay=5e-3,
 )
+_FACES = replace(
+    _WIDE,
+    about="MobileNet that begins with weights learnt on faces (--start, tools/face_weights.py): a teacher.",
+    network=NetworkConfig("mobilenet", dropout=0.4),
+    mixup=0.2,
+    sharpness=0.05,
+    epochs=96,
+    learning_rate=0.03,
+    warmup=1,
+)
 _TAUGHT = replace(
     _WIDE,
     about="Early pooling; learns from larger networks, too (--teacher), sharpness-aware: minutes of a GPU.",
@@ -228,15 +238,22 @@ RECIPES = {
         epochs=294,
         learning_rate=0.05,
     ),
-    "faces": replace(
-        _WIDE,
-        about="MobileNet that begins with weights learnt on faces (--start, tools/face_weights.py): a teacher.",
-        network=NetworkConfig("mobilenet", dropout=0.4),
-        mixup=0.2,
-        sharpness=0.05,
-        epochs=96,
-        learning_rate=0.03,
-        warmup=1,
+    "faces": _FACES,
+    "faces_ferplus": replace(
+        _FACES,
+        about="The second head of faces (--start) learns FER+ alone, at a low rate: an hour of one CPU core.",
+        ferplus="plurality",
+        votes=True,
+        votes_head=0,
+        mixup=0,
+        sharpness=0,
+        ema=0.995,
+        epochs=6,
+        learning_rate=0.01,
+        schedule="trapezoid",
+        warmup=0,
+        decay=1,
+        teaching=0.7,
     ),
     "taught": _TAUGHT,
     "student": replace(
@@ -263,7 +280,7 @@ RECIPES = {
         warmup=0,
         decay=1,
         weight_decay=2e-3,
-        patience=50,
+        patience=12,
     ),
 }
 

@@ -16,6 +16,7 @@ RECIPES = (
     "wide_mixup",
     "wide_vgg",
     "faces",
+    "faces_ferplus",
     "taught",
     "student",
     "ferplus",
