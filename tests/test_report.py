@@ -86,6 +86,7 @@ def test_metrics_are_those_of_the_committed_files(written, folder, splits):
     assert metrics["networks"]["ferplus"]["majority_flip"]["accuracy"] == (chosen == clear.labels).mean()
     assert metrics["ensemble_votes"]["members"] == ["ferplus", "twin_int8"]
     assert metrics["ensemble_votes"]["majority_flip"]["accuracy"] == (chosen == clear.labels).mean()  # of two alike
+    assert metrics["teachers"]["twin_int8"]["majority_flip"] == metrics["networks"]["ferplus"]["majority_flip"]
     assert set(metrics["networks"]["ferplus"]["seven"]["per_class"]) == set(EMOTIONS)
     both = [
         fernb.Recogniser(folder / f"{n}.tflite").predict(splits.test.images, True) for n in (report.MAIN, "student")

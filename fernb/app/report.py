@@ -67,6 +67,7 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
     if len(eight) > 1:
         clear = ferplus_splits(splits, "majority").test
         metrics["ensemble_votes"] = _ensemble(eight, ferplus_splits(splits), {"majority_flip": clear})
+        metrics["teachers"] = {p.stem: _other_protocols(p, splits) for p in eight if p.parent.name == TEACHERS}
     write_json(folder / "metrics.json", metrics)
     written = [folder / "metrics.json", *_figures(folder, sidecars, networks, splits.source)]
     others = _sidecars(folder, transferred=True)
