@@ -9,6 +9,7 @@ says what it cost; the figure says *tuned*. The published figures are those of t
 from their code.
 """
 
+import functools
 import json
 import re
 import shlex
@@ -78,6 +79,7 @@ def _own_pflop(path: Path) -> float:
     return cost * IMAGES / 1e15
 
 
+@functools.cache
 def _network(path: Path) -> tuple[dict, keras.Model]:
     """Return the side-car and the network; of a teacher only the side-car is kept, and says how to build it."""
     sidecar = json.loads(path.with_suffix(".json").read_text())

@@ -70,10 +70,10 @@ def write_report(folder: str | os.PathLike, splits: FaceSplits, command: str) ->
         metrics["teachers"] = {p.stem: _other_protocols(p, splits) for p in eight if p.parent.name == TEACHERS}
     write_json(folder / "metrics.json", metrics)
     written = [folder / "metrics.json", *_figures(folder, sidecars, networks, splits.source)]
-    others = _sidecars(folder, transferred=True)
-    others |= {path.stem: read_sidecar(path) for path in (folder / TEACHERS).glob("*.json")}
+    transferred = _sidecars(folder, transferred=True)
+    others = transferred | {path.stem: read_sidecar(path) for path in (folder / TEACHERS).glob("*.json")}
     judged = networks | {name: one["metrics"] | one for name, one in others.items()}
-    for name, sidecar in (sidecars | _sidecars(folder, transferred=True)).items():
+    for name, sidecar in (sidecars | transferred).items():
         written.append(folder / f"{name}_architecture.txt")
         write_text(written[-1], _architecture(folder, name, sidecar, judged))
     if MAIN in networks:

@@ -203,6 +203,17 @@ _TAUGHT = replace(
     patience=404,
 )
 
+_VOTES_ALONE: dict[str, Any] = {
+    "ferplus": "plurality",
+    "votes": True,
+    "votes_head": 0,
+    "sharpness": 0,
+    "schedule": "trapezoid",
+    "warmup": 0,
+    "decay": 1,
+}
+"""FER+ as the only task of a network that has learnt already: plain steps, and a rate that falls in a straight line."""
+
 RECIPES = {
     "plain": _PLAIN,
     "lesson": Recipe(
@@ -242,17 +253,11 @@ RECIPES = {
     "faces_ferplus": replace(
         _FACES,
         about="The second head of faces (--start) learns FER+ alone, at a low rate: an hour of one CPU core.",
-        ferplus="plurality",
-        votes=True,
-        votes_head=0,
+        **_VOTES_ALONE,
         mixup=0,
-        sharpness=0,
         ema=0.995,
         epochs=6,
         learning_rate=0.01,
-        schedule="trapezoid",
-        warmup=0,
-        decay=1,
         teaching=0.7,
     ),
     "taught": _TAUGHT,
@@ -269,16 +274,10 @@ RECIPES = {
     "ferplus": replace(
         _TAUGHT,
         about="Eight emotions of FER+, towards the distribution of the votes; begins with a network for FER2013.",
-        ferplus="plurality",
-        votes=True,
-        votes_head=0,
-        sharpness=0,
+        **_VOTES_ALONE,
         ema=0.998,
         epochs=50,
         learning_rate=0.05,
-        schedule="trapezoid",
-        warmup=0,
-        decay=1,
         weight_decay=2e-3,
         patience=12,
     ),
