@@ -22,10 +22,10 @@ from _common import out_option, write
 
 from fernb import config, plots
 from fernb.app.report import TEACHERS
-from fernb.files import atomic_write
 from fernb.networks.anatomy import multiply_adds
 from fernb.networks.architectures import NetworkConfig, build_network
 from fernb.networks.storage import load_model
+from fernb.plots.base import save_figure
 from fernb.training.recipes import Recipe
 
 IMAGES = 28_709  # of Training, in each epoch
@@ -113,8 +113,7 @@ def main(out: Path) -> None:
         [(*row[:3], row[3] == ON_TEST) for row in PUBLISHED],
         caption=CAPTION,
     ).figure
-    with atomic_write(out.with_suffix(".png")) as temporary:
-        figure.savefig(temporary, dpi=100)
+    save_figure(figure, out.with_suffix(".png"), dpi=100)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from fernb import plots
 from fernb.data.faceset import FaceSet, make_splits
 from fernb.evaluation import evaluate, reliability
 from fernb.labels import COLOURS, EMOTIONS, EMOTIONS_8
+from fernb.plots.base import save_figure
 from fernb.vision.detection import Detection
 
 FACES = np.random.default_rng(2013).integers(0, 256, (10, 48, 48), np.uint8)
@@ -71,8 +72,18 @@ GRIDS = {
 
 @pytest.fixture(autouse=True)
 def no_figure_stays_open():
+    plt.close("all")  # those of other modules' tests
     yield
     plt.close("all")
+
+
+def test_a_saved_figure_is_closed_and_written_whole_or_not_at_all(tmp_path):
+    save_figure(plots.image(FACES[0]).figure, tmp_path / "face.png", dpi=50)
+    assert cv2.imread(str(tmp_path / "face.png")) is not None
+    with pytest.raises(ValueError, match="nonsense"):
+        save_figure(plots.image(FACES[0]).figure, tmp_path / "face.nonsense")
+    assert [path.name for path in tmp_path.iterdir()] == ["face.png"]
+    assert not plt.get_fignums()
 
 
 def words(ax):

@@ -82,14 +82,14 @@ def _timeline(path: Path, kept: list, labels: tuple[str, ...], truth: list) -> N
     from matplotlib.figure import Figure
 
     from fernb import plots
+    from fernb.plots.base import save_figure
 
     person = Counter(reading.track for _, reading, _ in kept).most_common(1)[0][0]
     own = [(time_s, reading.smoothed) for time_s, reading, _ in kept if reading.track == person]
     times, probs = zip(*own, strict=True)
     figure = Figure(figsize=(10, 3.2), dpi=plots.DPI, layout="constrained")  # no window, nothing to close
     plots.timeline(times, np.array(probs), classes=labels, truth=truth, title=f"person {person}", ax=figure.subplots())
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary)
+    save_figure(figure, path)
 
 
 def _best_of_each_second(kept: list, labels: tuple[str, ...]) -> np.ndarray:

@@ -25,7 +25,7 @@ from fernb.evaluation import (
     robustness,
     wilson,
 )
-from fernb.files import atomic_write, write_json, write_text
+from fernb.files import write_json, write_text
 from fernb.labels import EMOTIONS, EMOTIONS_8
 from fernb.networks.recogniser import Recogniser
 from fernb.networks.sidecar import INT8, read_sidecar
@@ -174,7 +174,7 @@ def _ladder(splits: FaceSplits) -> dict:
 
 def _figures(folder: Path, sidecars: dict[str, dict], networks: dict[str, dict], source: str) -> list[Path]:
     from fernb import plots
-    from fernb.plots.base import figure_of
+    from fernb.plots.base import figure_of, save_figure
 
     tests = {name: network["test"] for name, network in networks.items()}
     apart = {
@@ -210,8 +210,7 @@ def _figures(folder: Path, sidecars: dict[str, dict], networks: dict[str, dict],
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"{name}.png")
-        with atomic_write(paths[-1]) as temporary:
-            figure.savefig(temporary, dpi=100)
+        save_figure(figure, paths[-1], dpi=100)
     return paths
 
 

@@ -1,11 +1,14 @@
 """The one style of every figure: sizes, colours, axes."""
 
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import PercentFormatter
+
+from fernb.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,6 +77,19 @@ def add_caption(figure: "Figure", text: str) -> None:
     lines = textwrap.wrap(text, int(14.5 * figure.get_figwidth()))
     figure.set_figheight(figure.get_figheight() + 1.4 * SMALL / 72 * len(lines))
     figure.supxlabel("\n".join(lines), fontsize=SMALL, x=0.02, ha="left")
+
+
+def save_figure(figure: "Figure", path: Path, *, dpi: float | None = None) -> None:
+    """Write ``figure`` to ``path``, whole or not at all, with ``dpi`` (default: its own), and close it.
+
+    pyplot keeps each figure that it made until it is closed. Raises
+    :class:`~fernb.errors.OutputError` where the file cannot be written.
+    """
+    try:
+        with atomic_write(path) as temporary:
+            figure.savefig(temporary, dpi=dpi or figure.dpi)
+    finally:
+        plt.close(figure)
 
 
 def percent(axis: "Axis", decimals: int | None = 0) -> None:

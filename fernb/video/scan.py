@@ -11,7 +11,6 @@ import numpy as np
 
 from fernb import runtime
 from fernb.errors import FernbError
-from fernb.files import atomic_write
 from fernb.video import parts
 from fernb.video.annotate import annotate
 from fernb.video.reading import Decided, FaceReader, Reading
@@ -181,6 +180,7 @@ def write_timelines(table: Path, path: Path, labels: tuple[str, ...]) -> None:
     from matplotlib.figure import Figure
 
     from fernb import plots
+    from fernb.plots.base import save_figure
 
     rows = pd.read_csv(table).dropna(subset="track")
     groups = {person: own for person, own in rows.groupby("track") if _in_view(own["time_s"]) >= MIN_IN_VIEW_S}
@@ -196,8 +196,7 @@ def write_timelines(table: Path, path: Path, labels: tuple[str, ...]) -> None:
         plots.timeline(times, probs, classes=labels, shown=shown, title=f"person {int(person)}", ax=ax)
     shortest = [groups[person]["time_s"] for person in people]
     axes[0].set_xlim(min(times.min() for times in shortest), max(times.max() for times in shortest))
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary)
+    save_figure(figure, path)
 
 
 def _in_view(times: "pd.Series") -> float:
