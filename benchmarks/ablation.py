@@ -5,7 +5,7 @@
 A small network is trained once for each change and seed, on few faces, so that overfitting shows, and until its
 rate is 0; three rows are trained twice as long, to show whether that was the end. A row is written when its run is
 done and is not trained again, so the script can be stopped and started as you like, and two of them can share the
-seeds. One to eight minutes a row on a CPU core, three quarters of an hour for a seed.
+seeds. One to eight minutes a row on a CPU core, about an hour for a seed.
 ``fernb predict --report results/model`` draws the table.
 """
 
@@ -46,7 +46,7 @@ CHANGES = {
     "start: early pooling with flips": {},
     "no flips": {"augmentation": None},
     "rotation, scale, shift, light": {"augmentation": MOVED},
-    "these and erasing": {"augmentation": ERASED},
+    "rotation, …, light, erasing": {"augmentation": ERASED},
     "no batch normalisation": {"network": replace(NETWORK, normalise=False)},
     "label smoothing 0.1": {"label_smoothing": 0.1},
     "mixup 0.2": {"mixup": 0.2},
@@ -60,8 +60,8 @@ CHANGES = {
     "FER+ votes as a second task": {"votes_head": 1},
     "FER+ votes as targets": {"votes": True},
     "start, twice the epochs": {"epochs": 2},
-    "these and erasing, twice the epochs": {"augmentation": ERASED, "epochs": 2},
-    "residual, twice the epochs": {"network": RESIDUAL, "epochs": 2},
+    "rotation, …, light, erasing, twice the epochs": {"augmentation": ERASED, "epochs": 2},
+    "residual of equal size, twice the epochs": {"network": RESIDUAL, "epochs": 2},
 }
 """What is changed in :data:`START`; ``epochs`` multiplies."""
 

@@ -66,7 +66,7 @@ def main(source: str, out: Path) -> None:
         duplicate=duplicated(splits.test, splits.train),
     )
     result = {
-        "protocol": "fitted on train, C chosen on val, test looked at once",
+        "protocol": "fitted on train, C chosen on val, nothing chosen on test",
         "C": best[1],
         "val_accuracy": best[0],
         "class_counts": {

@@ -258,8 +258,9 @@ def evaluate_part(recogniser: Recogniser, splits: FaceSplits, part: str = "test"
 def evaluate_network(recogniser: Recogniser, splits: FaceSplits) -> dict:
     """Return the reports of :func:`evaluate_part` on val and test, with calibration.
 
-    ``unsure_below`` is fitted on val; ``ece_before`` and ``reliability_before`` are test's
-    before :func:`fernb.training.publish` calibrated the network; ``val_flip`` and ``test_flip`` are with flipping.
+    ``unsure_below`` is fitted on val: ``unsure`` is the share of test below it, ``accuracy_sure`` that of the rest
+    (0 where there is none). ``ece_before`` and ``reliability_before`` are test's before
+    :func:`fernb.training.publish` calibrated the network; ``val_flip`` and ``test_flip`` are with flipping.
     """
     probs: dict[str, np.ndarray] = {}
     metrics: dict[str, Any] = {}
@@ -271,7 +272,11 @@ def evaluate_network(recogniser: Recogniser, splits: FaceSplits) -> dict:
             metrics[key] = evaluate(answers, part.labels, splits.classes, duplicate=duplicates[name])
     metrics["unsure_below"] = fit_confidence_threshold(probs["val"], splits.val.labels)
     before = apply_temperature(probs["test"], 1 / recogniser.sidecar.get("temperature", 1))
+    sure = probs["test"].max(1) >= metrics["unsure_below"]
+    right = probs["test"].argmax(1) == splits.test.labels
     metrics["test"] |= {
+        "unsure": float(1 - sure.mean()),
+        "accuracy_sure": float(right[sure].mean()) if sure.any() else 0.0,
         "ece_before": expected_calibration_error(before, splits.test.labels),
         "reliability_before": reliability(before, splits.test.labels),
         "reliability": reliability(probs["test"], splits.test.labels),

@@ -51,7 +51,7 @@ ON_AXES = {
     "smoothing_cost": lambda ax: plots.smoothing_cost({"none": [(0.0, 30.0)]}, ax),
     "architecture": lambda ax: plots.architecture([((48, 48, 1), {"face": 1}), ((7,), {"dense": 2})], "net", ax=ax),
     "intervals": lambda ax: plots.intervals([("one", 0.6, (0.55, 0.65)), ("two", 0.7, (0.6, 0.8))], "val", ax=ax),
-    "ablation": lambda ax: plots.ablation({"start": [0.6, 0.61], "more": [0.63]}, ax),
+    "ablation": lambda ax: plots.ablation({"start": [0.6, 0.61], "more": [0.63]}, ax=ax),
     "training_cost": lambda ax: plots.training_cost({"own": (1.0, 0.7)}, [("theirs", 6.0, 0.727, False)], ax=ax),
     "closed_eyes": lambda ax: plots.closed_eyes([0, 1], [0, 0.1], alarms=[False, True], threshold=0.15, ax=ax),
 }
@@ -445,8 +445,11 @@ def test_labels_of_costs_cover_no_marker_and_no_label():
 
 
 def test_ablation_tells_points_gained():
-    ax = plots.ablation({"start": [0.60, 0.62], "more": [0.63]})
-    assert words(ax) == ["+0.0", "+2.0"]
+    ax = plots.ablation({"start": [0.60, 0.62], "less": [0.58, 0.6], "more": [0.63, 0.63]}, interval=0.01)
+    assert words(ax) == ["+2.0", "+0.0", "-2.0"]
+    assert ticks(ax.get_yticklabels()) == ["more", "start", "less"]  # the best on top
+    lines = [list(line.get_xdata()) for line in ax.lines if line.get_linewidth() == 1]
+    np.testing.assert_allclose(lines, [[1, 3], [-3, -1]])
 
 
 def test_intervals_reach_from_low_to_high_and_one_row_can_be_marked():

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 import fernb
 from fernb.app import report
 from fernb.app.cli import main
+from fernb.app.report import figures, texts
+from fernb.app.report.ablation import ablation_interval
 from fernb.data import synthetic
 from fernb.data.faceset import FaceSet, make_splits
 from fernb.data.ferplus import ferplus_splits
@@ -87,7 +89,12 @@ def test_metrics_are_those_of_the_committed_files(written, folder, splits):
     assert metrics["ensemble_votes"]["members"] == ["ferplus", "twin_int8"]
     assert metrics["ensemble_votes"]["majority_flip"]["accuracy"] == (chosen == clear.labels).mean()  # of two alike
     assert metrics["teachers"]["twin_int8"]["majority_flip"] == metrics["networks"]["ferplus"]["majority_flip"]
+    assert metrics["paired_votes"]["default"] == "ferplus"
+    assert metrics["paired_votes"]["networks"]["twin_int8"] == {"only_this": 0, "only_default": 0, "p": 1}
+    assert metrics["teachers"]["twin_int8"]["val"] == metrics["networks"]["ferplus"]["val"]
     assert set(metrics["networks"]["ferplus"]["seven"]["per_class"]) == set(EMOTIONS)
+    sure = network["test"]["unsure"], network["test"]["accuracy_sure"]
+    assert (sure == (1, 0)) == (network["unsure_below"] == 1) and 0 <= min(sure) <= max(sure) <= 1
     both = [
         fernb.Recogniser(folder / f"{n}.tflite").predict(splits.test.images, True) for n in (report.MAIN, "student")
     ]
@@ -103,11 +110,11 @@ def test_metrics_are_those_of_the_committed_files(written, folder, splits):
 
 
 def test_every_file_is_there_and_told(written, folder):
-    figures = {"learning_curves_all.png", "reliability.png", "robustness.png", "ablation.png"}
-    figures |= {"learning_curves.png", "confusion_matrix.png", "architecture.png"}
-    texts = {"metrics.json", "model_card.md", "ferplus_architecture.txt", f"{report.MAIN}_architecture.txt"}
-    texts.add("transferred_architecture.txt")  # judged by `fernb transfer`, described here
-    for name in figures | texts:
+    pictures = {"learning_curves_all.png", "reliability.png", "robustness.png", "ablation.png"}
+    pictures |= {"learning_curves.png", "confusion_matrix.png", "architecture.png"}
+    written_texts = {"metrics.json", "model_card.md", "ferplus_architecture.txt", f"{report.MAIN}_architecture.txt"}
+    written_texts.add("transferred_architecture.txt")  # judged by `fernb transfer`, described here
+    for name in pictures | written_texts:
         assert (folder / name).stat().st_size > 500 and name in written.stdout
     card = (folder / "model_card.md").read_text()
     accuracy = json.loads((folder / "metrics.json").read_text())["networks"][report.MAIN]["test"]["accuracy"]
@@ -124,20 +131,44 @@ def test_every_file_is_there_and_told(written, folder):
 def test_the_learning_curves_tell_what_train_is_measured_against(written, folder):
     network = json.loads((folder / "metrics.json").read_text())["networks"][report.MAIN]
     sidecar = read_sidecar(folder / f"{report.MAIN}.keras")
-    alone = report._figures_of_one(folder, sidecar, network, "drawn")["learning_curves"].get_supxlabel()
+    alone = figures._figures_of_one(folder, sidecar, network, "drawn")["learning_curves"].get_supxlabel()
     sidecar["made"]["command"] = "fernb train --teacher wide.keras"
     sidecar["recipe"]["teaching"] = 0.8
-    figures = report._figures_of_one(folder, sidecar, network, "drawn")
-    taught = figures["learning_curves"].get_supxlabel().replace("\n", " ")
+    drawn = figures._figures_of_one(folder, sidecar, network, "drawn")
+    taught = drawn["learning_curves"].get_supxlabel().replace("\n", " ")
     assert "teachers" not in alone and "targets are 80% the teachers' softened answers" in taught
-    assert figures["confusion_matrix"].axes[0].get_title().startswith(f"{report.MAIN} on the test set of drawn\n")
+    assert drawn["confusion_matrix"].axes[0].get_title().startswith(f"{report.MAIN} on the test set of drawn\n")
+
+
+def test_the_card_names_votes_teachers_and_the_corruptions_of_training():
+    sidecar = {"made": {"command": "fernb train --teacher a/wide.keras --teacher a/wide_votes.keras"}}
+    assert texts._learnt_from(sidecar) == {"taught": " It was distilled from others: wide.", "votes": ""}
+    sidecar["data"] = {"votes": "FER+'s ten votes"}
+    assert "this network and those that taught it learnt from FER+'s ten votes" in texts._learnt_from(sidecar)["votes"]
+    camera, plain = ({"recipe": {"augmentation": {"bad_camera": share}}} for share in (0.1, 0))
+    assert figures.trained_under({"net": plain, "old": {"recipe": {}}}) == ""
+    assert figures.trained_under({"net": camera}).endswith("less light.")
+    assert figures.trained_under({"net": camera, "old": plain}).endswith("the others did not.")
+
+
+def test_how_far_luck_moves_a_row_of_an_ablation():
+    rng, seeds, rows = np.random.default_rng(5), 3, 400
+    scores = (
+        0.5 + 0.1 * rng.normal(size=(rows, 1)) + 0.1 * rng.normal(size=seeds) + 0.01 * rng.normal(size=(rows, seeds))
+    )
+    table = {str(i): row.tolist() for i, row in enumerate(scores)}
+    assert ablation_interval(table) == pytest.approx(
+        1.96 * 0.01 * np.sqrt(2 / seeds), rel=0.05
+    )  # rows and seeds are no luck
+    assert ablation_interval({"start": [0.5, 0.6], "more": [0.6]}) is None
+    assert ablation_interval({"start": [0.5], "more": [0.6]}) is None
 
 
 def test_a_second_head_owns_to_the_history_of_the_first():
     second = {"labels": [*EMOTIONS_8], "recipe": {"votes_head": 1, "ferplus": None}}
-    assert report._run("net", second) == "net: history of its 7-emotion head"
+    assert figures._run("net", second) == "net: history of its 7-emotion head"
     for labels, recipe in ((EMOTIONS, second["recipe"]), (EMOTIONS_8, {"votes_head": 1, "ferplus": "plurality"})):
-        assert report._run("net", {"labels": [*labels], "recipe": recipe}) == "net"
+        assert figures._run("net", {"labels": [*labels], "recipe": recipe}) == "net"
 
 
 def test_a_folder_without_networks_is_one_sentence(tmp_path, splits):

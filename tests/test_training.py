@@ -23,7 +23,7 @@ from fernb.networks.architectures import (
 )
 from fernb.networks.recogniser import Recogniser
 from fernb.networks.saliency import grad_cam
-from fernb.training import loop
+from fernb.training import loop, run
 from fernb.training.augmentation import Augmentation
 from fernb.training.batches import FaceBatches
 from fernb.training.sharpness import Sharpness
@@ -154,7 +154,10 @@ def test_train_learns_publishes_and_explains(splits, tmp_path):
     answers = Recogniser(path).predict(splits.test.images)
     as_trained = model.predict(training.as_input(splits.test.images), verbose=0)
     np.testing.assert_allclose(answers, apply_temperature(as_trained, sidecar["temperature"]), atol=2e-3)
+    lent = run.uncalibrated(path).predict(training.as_input(splits.test.images), verbose=0)
+    np.testing.assert_allclose(lent, as_trained, atol=2e-3)  # what --start begins with
     assert sidecar["data"]["digest"] == splits.digest and sidecar["metrics"]["val"]["n"] == 16
+    assert "votes" not in sidecar["data"]
     heat = grad_cam(model, splits.test.images[:3])
     assert heat.shape == (3, 48, 48) and heat.dtype == np.float32 and 0 <= heat.min() <= heat.max() <= 1
 

@@ -74,3 +74,9 @@ def test_a_wrong_file_is_one_sentence(network, name):
     recogniser.sidecar[KEY] = name
     with pytest.raises(ModelError, match="trained on cannot be read"):
         trained_on(recogniser, NEW)
+
+
+@pytest.mark.parametrize("path", sorted(config.MODEL.rglob("*.tflite")), ids=lambda path: path.stem)
+def test_a_committed_network_has_the_file_that_its_side_car_names(path):
+    known = trained_on(Recogniser(path), NEW)  # a missing file would raise
+    assert known is None or not known.any()

@@ -16,7 +16,8 @@ COLUMNS = 6  # more would be too small to read on a page
 WIDEST = 0.6  # of a column
 TALLEST, LINE = 1.5, 0.16  # inches
 MEANING = "Height: side of the images (a vector: one pixel). Width: root of the number of channels."
-SHORTCUT = "Orange: a shortcut past the convolutions, to the residual sum."
+SHORTCUT = "Orange: a shortcut past the convolutions, to the residual sum; it begins after a block's pooling."
+POOLED = 0.08  # of a column: how much further right a shortcut begins that pooling precedes, inside its block
 
 
 def architecture(
@@ -47,7 +48,7 @@ def architecture(
     for number, (row, (high, lines)) in enumerate(zip(rows, room, strict=True)):
         middle = top - 2.5 * LINE - high / 2
         for i, (width, height, name, words) in enumerate(row):
-            _block(ax, i, middle, width=width, height=height, shortcut=any("residual sum" in word for word in words))
+            _block(ax, i, middle, width=width, height=height, words=words)
             ax.text(i, middle + high / 2 + LINE, name, ha="center", fontsize=SMALL, fontweight="bold")
             ax.text(i, middle - high / 2 - LINE / 2, _broken(words), ha="center", va="top", fontsize=SMALL)
             if number or i:
@@ -65,10 +66,11 @@ def architecture(
     return ax
 
 
-def _block(ax: "Axes", x: float, y: float, *, width: float, height: float, shortcut: bool) -> None:
+def _block(ax: "Axes", x: float, y: float, *, width: float, height: float, words: Sequence[str]) -> None:
     ax.add_patch(Rectangle((x - width / 2, y - height / 2), width, height, facecolor=BLUE, edgecolor=DARK, alpha=0.8))
-    if shortcut:
-        left, right, over = x - width / 2 - 0.06, x + width / 2 + 0.06, y + height / 2 + 0.09
+    if any("residual sum" in word for word in words):
+        pooled = any("pooling" in word for word in words)
+        left, right, over = x - width / 2 - 0.06 + POOLED * pooled, x + width / 2 + 0.06, y + height / 2 + 0.09
         ax.plot([left, left, right], [y, over, over], color=RED, linewidth=1.2)
         _arrow(ax, (right, over), (right, y), RED)
 

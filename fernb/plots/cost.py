@@ -70,7 +70,7 @@ def _legend(ax: "Axes") -> None:
 
 
 def _place(ax: "Axes", labels: "Sequence[Annotation]") -> None:
-    """Move each label to the first of :data:`PLACES` where it covers the fewest markers and labels before it."""
+    """Move each label to the first of :data:`PLACES` where it covers least: markers, labels before it, the frame."""
     for label in labels:
         label.set(fontsize=SMALL, va="center", anncoords="offset points")
     figure = figure_of(ax)
@@ -78,8 +78,10 @@ def _place(ax: "Axes", labels: "Sequence[Annotation]") -> None:
     point = figure.dpi / 72
     centres = ax.transData.transform([label.xy for label in labels])
     taken = [Bbox.from_bounds(x - 6 * point, y - 6 * point, 12 * point, 12 * point) for x, y in centres]
+    room = ax.get_window_extent()
     for label in labels:
-        covered = [_at(label, place).count_overlaps(taken) for place in PLACES]
+        boxes = [_at(label, place) for place in PLACES]
+        covered = [box.count_overlaps(taken) + (box.x0 < room.x0) + (box.x1 > room.x1) for box in boxes]
         taken.append(_at(label, PLACES[covered.index(min(covered))]))
 
 

@@ -72,8 +72,8 @@ def _curve(ax: "Axes", history: dict[str, list[float]], *, name: str, best_epoch
         percent(ax.yaxis, decimals=None)  # as many as the ticks need
 
 
-def runs(histories: dict[str, dict[str, list[float]]]) -> "Figure":
-    """Show accuracy per epoch of several networks, a panel each; the epoch that was kept is marked.
+def runs(histories: dict[str, dict[str, list[float]]], *, caption: str = "") -> "Figure":
+    """Show accuracy per epoch of several networks, a panel each; the epoch that was kept is marked, ``caption`` below.
 
     Their losses are left out: other losses and label smoothing make them incomparable.
     """
@@ -87,6 +87,7 @@ def runs(histories: dict[str, dict[str, list[float]]]) -> "Figure":
         set_title(ax, f"{name}\nepoch {best + 1} of {len(history['val_accuracy'])}", inches=3.2)
     lines = axes[0, 0].get_legend_handles_labels()[0]
     figure.legend(lines, ["train", "val", "epoch chosen on val"], loc="outside upper center", ncols=3, frameon=False)
+    add_caption(figure, caption)
     return figure
 
 
@@ -271,21 +272,27 @@ def robustness(
     return figure
 
 
-def ablation(rows: Mapping[str, Sequence[float]], ax: "Axes | None" = None) -> "Axes":
-    """Show the accuracies of each change's seeds as points, and their mean as a line; the first row is the start."""
-    ax = new_axes(ax, (7.5, 0.42 * len(rows) + 1))
-    start = float(np.mean(next(iter(rows.values()))))
-    ax.axvline(start, color=GREY, linestyle=":")
-    for i, values in enumerate(rows.values()):
-        mean = np.mean(values)
-        ax.plot(values, [i] * len(values), "o", color=BLUE, alpha=0.6)
-        ax.plot([mean] * 2, [i - 0.3, i + 0.3], color=DARK)
-        text = f"{100 * (mean - start):+.1f}"
-        ax.annotate(text, (1.01, i), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL)
-    ax.set_yticks(range(len(rows)), list(rows))
+def ablation(rows: Mapping[str, Sequence[float]], *, interval: float | None = None, ax: "Axes | None" = None) -> "Axes":
+    """Show the accuracies that each change gains on the first row, best first: dots are seeds.
+
+    ``interval`` is half of the 95 % interval of each row's mean, and drawn around it. Values are in 0..1, what is
+    shown are percentage points.
+    """
+    ax = new_axes(ax, (7.5, 0.36 * len(rows) + 1))
+    start = np.asarray(next(iter(rows.values())))
+    best = sorted(rows.items(), key=lambda row: -np.mean(row[1]))
+    ax.axvline(0, color=GREY, linestyle=":")
+    for i, (name, values) in enumerate(best):
+        mean = 100 * float(np.mean(values) - start.mean())
+        if interval and name != next(iter(rows)):
+            ax.plot([mean - 100 * interval, mean + 100 * interval], [i, i], color=DARK, linewidth=1)
+        ax.plot(100 * (np.asarray(values) - start.mean()), [i] * len(values), "o", color=BLUE, alpha=0.6)
+        ax.plot([mean] * 2, [i - 0.25, i + 0.25], color=DARK)
+        ax.annotate(f"{mean:+.1f}", (1.01, i), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL)
+    ax.set_yticks(range(len(rows)), [name for name, _ in best])
     ax.invert_yaxis()
-    percent(ax.xaxis, decimals=None)
-    ax.set_xlabel("accuracy on val (dots: seeds; line: mean; right: percentage points gained)")
+    line = ", line: 95 % interval" if interval else ""
+    ax.set_xlabel(f"percentage points of val gained\n(dots: seeds, tick: mean{line})")
     return ax
 
 

@@ -52,7 +52,8 @@ def publish(
         "temperature": temperature,
         "made": {"hardware": hardware(), "epoch": best} | how | {"epochs_run": len(history["loss"])},
         "recipe": asdict(recipe),
-        "data": {"source": splits.source, "digest": splits.digest},
+        "data": {"source": splits.source, "digest": splits.digest}
+        | ({"votes": "FER+'s ten votes for each face of train"} if recipe.votes or recipe.votes_head else {}),
         KEY: write_training_faces(path.parent, splits.train if seen is None else seen),
         "protocol": "trained on train, epoch chosen by accuracy on val, nothing chosen on test; one forward pass a "
         "face, val_flip and test_flip average each face and its mirror image",

@@ -134,7 +134,7 @@ _PLAIN = Recipe(
     label_smoothing=0,
 )
 _RESNET = Recipe(
-    "Residual with squeeze-and-excitation, 1.3 million parameters: the best that two CPU cores train in hours.",
+    "Residual with squeeze-and-excitation, 1.3 million parameters: hours of two CPU cores.",
     network=NetworkConfig("resnet", dropout=0.2),
     augmentation=Augmentation(rotation=12, scale=0.12, shift=0.1, erase=0.2),
     epochs=60,
@@ -193,7 +193,7 @@ _FACES = replace(
 )
 _TAUGHT = replace(
     _WIDE,
-    about="Early pooling; learns from larger networks, too (--teacher), sharpness-aware: minutes of a GPU.",
+    about="Pools early, learns from larger networks, too (--teacher), sharpness-aware: minutes of a GPU.",
     network=_LONG.network,
     augmentation=Augmentation(rotation=10, shift=0.1, erase=0.2, bad_camera=0.15, dark=0.1),
     sharpness=0.05,

@@ -12,8 +12,8 @@ from fernb.data.ferplus import ferplus_splits
 from fernb.errors import FernbError
 from fernb.networks.architectures import HEAD, VOTES_HEAD
 from fernb.networks.recogniser import Recogniser
-from fernb.networks.sidecar import read_sidecar
-from fernb.networks.storage import load_model
+from fernb.networks.sidecar import read_sidecar, sidecar_path
+from fernb.networks.storage import calibrated, load_model
 from fernb.training.checkpoint import load_state
 from fernb.training.devices import Devices, hardware
 from fernb.training.loop import train
@@ -42,11 +42,11 @@ def train_and_publish(
     The network is saved as ``path`` (``.keras``, with its copies); the second head of a recipe with
     ``votes_head`` as ``votes_path`` (default: ``path`` with ``_votes``). ``teachers`` are networks
     whose answers are learnt too (Hinton et al. 2015), each by the head that has its emotions; ``start``
-    is a ``.keras`` file whose weights are lent; both are read before the work begins. ``devices`` share
-    the work. ``how`` goes into the side-car, ``log`` takes a line an epoch. On another backend than
-    TensorFlow the run is trained and nothing is written beside it, for the copies need TensorFlow; on
-    JAX, a recipe that can be is compiled for a GPU (:mod:`fernb.training.accelerator`). Raises
-    :class:`~fernb.errors.FernbError` for what is missing or does not fit.
+    is a ``.keras`` file whose weights are lent, as they were before calibration; both are read before
+    the work begins. ``devices`` share the work. ``how`` goes into the side-car, ``log`` takes a line an
+    epoch. On another backend than TensorFlow the run is trained and nothing is written beside it, for the
+    copies need TensorFlow; on JAX, a recipe that can be is compiled for a GPU
+    (:mod:`fernb.training.accelerator`). Raises :class:`~fernb.errors.FernbError` for what is missing or does not fit.
     """
     faces = ferplus_splits(splits, recipe.ferplus) if recipe.ferplus else splits
     heads = [(HEAD, faces, path)]
@@ -54,7 +54,7 @@ def train_and_publish(
         heads.append((VOTES_HEAD, ferplus_splits(splits), votes_path or path.with_name(f"{path.stem}_votes.keras")))
     by_head = _by_head(teachers, {head: part.classes for head, part, _ in heads})
     settings: dict[str, Any] = {"run": run, "seed": seed, "resume": resume, "bfloat16": bfloat16, "progress": log}
-    settings["start"] = load_model(start) if start else None
+    settings["start"] = uncalibrated(start) if start else None
     model, history = _train(faces, recipe, by_head, devices, settings)
     if keras.backend.backend() != "tensorflow":
         log("trained; give the same command with --resume and without KERAS_BACKEND, for TensorFlow writes the files.")
@@ -82,6 +82,13 @@ def _train(
     # one thread each: they answer for the next batch while the student learns on the other cores
     answers = {head: [Recogniser(file, threads=1).predict for file in files] for head, files in teachers.items()}
     return train(faces, recipe, teachers=answers, devices=devices, **settings)
+
+
+def uncalibrated(path: Path) -> keras.Model:
+    """Return the network ``path`` as it was before :func:`~fernb.training.publish.publish` calibrated it."""
+    model = load_model(path)
+    temperature = read_sidecar(path).get("temperature") if sidecar_path(path).is_file() else None
+    return calibrated(model, 1 / temperature) if temperature else model
 
 
 def _by_head(teachers: Sequence[Path], heads: Mapping[str, Sequence[str]]) -> dict[str, list[Path]]:

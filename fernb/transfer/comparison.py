@@ -68,7 +68,7 @@ def compare(
     plan = plan or Plan()
     result = {
         **how,
-        "protocol": "fitted on train, epochs chosen by accuracy on val, test looked at once; one forward pass a face",
+        "protocol": "fitted on train, epochs chosen by accuracy on val, nothing on test; one forward pass a face",
         "data": {"source": splits.source, "digest": splits.digest},
         **describe(backbone, plan),
         "hardware": hardware(),
