@@ -31,6 +31,7 @@ from fernb.training.recipes import Recipe
 IMAGES = 28_709  # of Training, in each epoch
 NOTES = {"faces": "faces (tuned)"}
 CAPTION = (
+    "Operations of training: 6 for a multiply-add, times faces and epochs; estimated here for published networks. "
     "fernb's networks answer once a face; those that name crops average their answers to so many views of each. "
     "What VGGFace2's pre-training cost is not in faces (tuned). The cost of a taught network, such as "
     "my_own_model, includes its teachers'. Those of fernb above 71 % also learnt from FER+'s votes; the published ones "

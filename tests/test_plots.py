@@ -294,7 +294,7 @@ def test_calibration_has_one_panel_where_nothing_was_calibrated():
     figure = plots.calibration({"net": TEST, "plain": TEST}, uncalibrated={"plain"}, caption="15 bins")
     net, calibrated, plain, empty = figure.axes
     assert [ax.get_title() for ax in (net, calibrated)] == ["net, as trained: ECE 0.100", "net, calibrated: ECE 0.010"]
-    assert plain.collections and not empty.collections and "not calibrated" in words(empty)[0]
+    assert plain.collections and not empty.collections and "no temperature is applied" in words(empty)[0]
     assert not any(ax.get_legend() for ax in figure.axes) and len(figure.legends) == 1  # it would cover points
     assert figure.get_supxlabel() == "15 bins"
 

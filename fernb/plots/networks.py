@@ -153,7 +153,7 @@ def calibration(tests: dict[str, dict], *, uncalibrated: Collection[str] = (), c
         panels = [(before, "as trained", "_before"), (after, "calibrated", "")]
         if name in uncalibrated:
             after.set_axis_off()
-            after.text(0.5, 0.5, f"{name} was not calibrated:\nit has no temperature.", ha="center", fontsize=SMALL)
+            after.text(0.5, 0.5, f"{name} is as trained:\nno temperature is applied.", ha="center", fontsize=SMALL)
         for ax, stage, key in panels[:1] if name in uncalibrated else panels:
             reliability_diagram(test[f"reliability{key}"], ax)
             if legend := ax.get_legend():
@@ -286,7 +286,8 @@ def ablation(rows: Mapping[str, Sequence[float]], *, interval: float | None = No
         mean = 100 * float(np.mean(values) - start.mean())
         if interval and name != next(iter(rows)):
             ax.plot([mean - 100 * interval, mean + 100 * interval], [i, i], color=DARK, linewidth=1)
-        ax.plot(100 * (np.asarray(values) - start.mean()), [i] * len(values), "o", color=BLUE, alpha=0.6)
+        seeds = np.asarray(values) - (start if len(values) == len(start) else start.mean())  # of the same seed
+        ax.plot(100 * seeds, [i] * len(values), "o", color=BLUE, alpha=0.6)
         ax.plot([mean] * 2, [i - 0.25, i + 0.25], color=DARK)
         ax.annotate(f"{mean:+.1f}", (1.01, i), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL)
     ax.set_yticks(range(len(rows)), [name for name, _ in best])

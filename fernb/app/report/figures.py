@@ -95,8 +95,8 @@ def _figures_of_one(folder: Path, sidecar: dict, network: dict, source: str) -> 
     history, recipe = sidecar["history"], sidecar["recipe"]
     best = int(np.argmax(history["val_accuracy"]))
     caption = (
-        f"Epoch {best + 1} was chosen, by accuracy on val ({history['val_accuracy'][best]:.1%}). Train is measured "
-        "during the epoch on augmented faces, with dropout; val after it, on the faces as they are."
+        f"Epoch {best + 1} was chosen, by accuracy on val ({history['val_accuracy'][best]:.1%}, weights of 32 bits). "
+        "Train is measured during the epoch on augmented faces, with dropout; val after it, on the faces as they are."
     )
     if recipe.get("votes_head"):
         caption += (

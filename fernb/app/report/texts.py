@@ -34,9 +34,11 @@ def _ablation(table: dict[str, list[float]]) -> list[str]:
     start, interval = np.mean(next(iter(table.values()))), ablation_interval(table)
     lines = [
         "Changes to a small network that learns from few faces (benchmarks/ablation.py): accuracy on val, mean of its",
-        "seeds, and percentage points gained on the first row. Each run's epoch was chosen on the same val.",
+        "seeds, and percentage points gained on the start. Each run's epoch was chosen on the same val.",
     ]
-    lines += [f"A gain is known to ± {100 * interval:.1f} points (95 %).", ""] if interval else [""]
+    if interval:
+        lines.append(f"A gain is known to ± {100 * interval:.1f} points (95 %), if luck is equally large in all rows.")
+    lines.append("")
     for change, values in sorted(table.items(), key=lambda row: -np.mean(row[1])):
         gain = 100 * (np.mean(values) - start)
         lines.append(f"{change:40} {np.mean(values):.2%}  {gain:+.1f}  ({len(values)} seeds)")
@@ -106,6 +108,7 @@ def model_card(sidecar: dict, metrics: dict) -> str:
             about=sidecar["recipe"]["about"],
             parameters=network["parameters"],
             made=sidecar["made"],
+            epoch=int(np.argmax(sidecar["history"]["val_accuracy"])) + 1,
             data=metrics["data"],
             trained_under=trained_under({MAIN: sidecar}),
             **_learnt_from(sidecar),
