@@ -6,11 +6,13 @@ import json
 import shutil
 import sys
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from fernb import config
-from fernb.data.synthetic import clip_frames
+from fernb.data.faceset import FaceSet
+from fernb.data.synthetic import clip_frames, draw_faces
 from fernb.video.stream import frames
 
 BENCHMARKS = sorted(path for path in (config.ROOT / "benchmarks").glob("*.py") if not path.name.startswith("_"))
@@ -97,3 +99,15 @@ def test_cost_holds_that_of_the_networks_it_came_from_each_once(option, others, 
     own, answer = (operations * multiply_adds * images * epochs / 1e15 for operations in (6, 2))
     wanted = own * (1 + others) + answer * answers
     assert cost.training_pflop(tmp_path / "last.keras") == pytest.approx(wanted, rel=1e-3)
+
+
+def test_near_duplicates_are_shifted_mirrored_or_lit_otherwise_but_not_other_faces(monkeypatch):
+    near = load(config.ROOT / "benchmarks" / "near_duplicates.py", monkeypatch)
+    train, other = draw_faces(40, 1), draw_faces(10, 2)
+    copies = train.images[:3].copy()
+    copies[0] = np.roll(copies[0], 1, axis=1)
+    copies[1] = copies[1, :, ::-1]
+    copies[2] = copies[2] // 2 + 60
+    alike = near.correlation(FaceSet(copies, train.labels[:3], None), train)
+    assert (alike >= near.ALIKE).all() and alike.max() <= 1 + 1e-6
+    assert (near.correlation(other, train) < near.ALIKE).all()
