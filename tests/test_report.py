@@ -13,6 +13,7 @@ from fernb.app import report
 from fernb.app.cli import main
 from fernb.app.report import figures, texts
 from fernb.app.report.ablation import ablation_interval
+from fernb.app.report.metrics import mcnemar
 from fernb.data import synthetic
 from fernb.data.faceset import FaceSet, make_splits
 from fernb.data.ferplus import ferplus_splits
@@ -105,6 +106,8 @@ def test_metrics_are_those_of_the_committed_files(written, folder, splits):
     assert (paired["only_this"], paired["only_default"]) == ((student & ~default).sum(), (default & ~student).sum())
     assert 0 < paired["p"] <= 1
     assert metrics["ensemble"]["test_flip"]["accuracy"] == (sum(both).argmax(1) == splits.test.labels).mean()
+    assert metrics["ensemble"]["paired"]["best_alone"] in (report.MAIN, "student")
+    assert metrics["ensemble_votes"]["paired"] == {"best_alone": "ferplus", "only_ensemble": 0, "only_alone": 0, "p": 1}
     assert all(len(values) == 3 for values in network["robustness"].values())
     assert metrics["ladder"]["chance"] == pytest.approx(1 / 7) and metrics["ladder"]["taggers"]["n"] == 35
 
@@ -149,6 +152,13 @@ def test_the_card_names_votes_teachers_and_the_corruptions_of_training():
     assert figures.trained_under({"net": plain, "old": {"recipe": {}}}) == ""
     assert figures.trained_under({"net": camera}).endswith("less light.")
     assert figures.trained_under({"net": camera, "old": plain}).endswith("the others did not.")
+
+
+def test_two_networks_are_compared_by_the_faces_on_which_they_differ():
+    this, other = np.ones(20, bool), np.ones(20, bool)
+    this[:2], other[2:10] = False, False
+    assert mcnemar(this, other) == (8, 2, pytest.approx(2 * (1 + 10 + 45) / 2**10))  # two tails of ten coins
+    assert mcnemar(this, this) == (0, 0, 1)
 
 
 def test_how_far_luck_moves_a_row_of_an_ablation():

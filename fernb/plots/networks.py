@@ -289,7 +289,9 @@ def ablation(rows: Mapping[str, Sequence[float]], *, interval: float | None = No
         seeds = np.asarray(values) - (start if len(values) == len(start) else start.mean())  # of the same seed
         ax.plot(100 * seeds, [i] * len(values), "o", color=BLUE, alpha=0.6)
         ax.plot([mean] * 2, [i - 0.25, i + 0.25], color=DARK)
-        ax.annotate(f"{mean:+.1f}", (1.01, i), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL)
+        ax.annotate(
+            f"{round(mean, 1) + 0:+.1f}", (1.01, i), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL
+        )
     ax.set_yticks(range(len(rows)), [name for name, _ in best])
     ax.invert_yaxis()
     line = ", line: 95 % interval" if interval else ""

@@ -113,13 +113,34 @@ def _ensemble(paths: list[Path], splits: FaceSplits, more: Mapping[str, FaceSet]
     def mean(team: tuple[str, ...], part: str) -> np.ndarray:
         return np.mean([answers[part][name] for name in team], axis=0)
 
+    def right(team: tuple[str, ...], part: str) -> np.ndarray:
+        return mean(team, part).argmax(1) == parts[part].labels
+
     teams = [team for size in range(2, len(networks) + 1) for team in combinations(networks, size)]
-    best = max(teams, key=lambda team: (mean(team, "val").argmax(1) == splits.val.labels).sum())
+    best = max(teams, key=lambda team: right(team, "val").sum())
+    alone = max(networks, key=lambda name: right((name,), "val").sum())
     reports = {
         name: evaluate(mean(best, name), part.labels, splits.classes, duplicate=duplicated(part, splits.train))
         for name, part in parts.items()
     }
-    return {"members": [*best], "chosen": f"on val, with flips, of {len(teams)} combinations"} | reports
+    only_team, only_alone, p = mcnemar(right(best, "test_flip"), right((alone,), "test_flip"))
+    paired = {"best_alone": alone, "only_ensemble": only_team, "only_alone": only_alone, "p": p}
+    chosen = f"on val, with flips, of {len(teams)} combinations"
+    return {"members": [*best], "chosen": chosen, "paired": paired} | reports
+
+
+def mcnemar(this: np.ndarray, other: np.ndarray) -> tuple[int, int, float]:
+    """Compare which faces, bool ``(n,)``, two networks have right, by McNemar's exact test (1947).
+
+    Returns how many ``this`` alone has right, how many ``other`` alone, and the p-value: the chance that these faces
+    would be shared as unevenly if each went to either by the toss of a coin. Taught in
+    notebooks/more/03_committed_networks.
+    """
+    from scipy.stats import binomtest
+
+    only_this, only_other = int((this & ~other).sum()), int((other & ~this).sum())
+    asked = only_this + only_other
+    return only_this, only_other, float(binomtest(only_this, asked).pvalue) if asked else 1.0
 
 
 def _paired(paths: list[Path], faces: FaceSet) -> dict:
@@ -127,14 +148,11 @@ def _paired(paths: list[Path], faces: FaceSet) -> dict:
 
     ``only_this`` and ``only_default`` count the faces that one of the two classifies correctly and the other does not.
     """
-    from scipy.stats import binomtest
-
     right = {path.stem: Recogniser(path).predict(faces.images).argmax(1) == faces.labels for path in paths}
     default = MAIN if MAIN in right else next(iter(right))
     rows = {}
     for name in right.keys() - {default}:
-        this, other = (int((right[a] & ~right[b]).sum()) for a, b in ((name, default), (default, name)))
-        p = float(binomtest(this, this + other).pvalue) if this + other else 1.0
+        this, other, p = mcnemar(right[name], right[default])
         rows[name] = {"only_this": this, "only_default": other, "p": p}
     return {"default": default, "faces": "test, one pass", "networks": dict(sorted(rows.items()))}
 

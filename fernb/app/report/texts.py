@@ -41,7 +41,7 @@ def _ablation(table: dict[str, list[float]]) -> list[str]:
     lines.append("")
     for change, values in sorted(table.items(), key=lambda row: -np.mean(row[1])):
         gain = 100 * (np.mean(values) - start)
-        lines.append(f"{change:40} {np.mean(values):.2%}  {gain:+.1f}  ({len(values)} seeds)")
+        lines.append(f"{change:40} {np.mean(values):.2%}  {round(gain, 1) + 0:+.1f}  ({len(values)} seeds)")
     return lines
 
 
