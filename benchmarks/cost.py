@@ -11,8 +11,6 @@ each; their cost was counted once from the layers, epochs and views in their cod
 
 import functools
 import json
-import re
-import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from fernb import config, plots
 from fernb.app.report import TEACHERS
 from fernb.networks.anatomy import multiply_adds
 from fernb.networks.architectures import NetworkConfig, build_network
+from fernb.networks.sidecar import named_in_command
 from fernb.networks.storage import load_model
 from fernb.plots.base import save_figure
 from fernb.training.recipes import Recipe
@@ -104,8 +103,7 @@ def _network(path: Path) -> tuple[dict, keras.Model]:
 
 def _named(folder: Path, option: str, sidecar: dict) -> list[Path]:
     """Return the networks in ``folder`` or its ``teachers`` that the command named, each once, whatever its copy."""
-    files = re.findall(rf"--{option} (\S+)", sidecar["made"]["command"])
-    names = dict.fromkeys(re.sub(r"(_votes|_int8)$", "", Path(shlex.split(file)[0]).stem) for file in files)
+    names = named_in_command(sidecar, option)
     places = [place / f"{name}.keras" for name in names for place in (folder, folder / TEACHERS)]
     return [path for path in places if path.with_suffix(".json").is_file()]
 

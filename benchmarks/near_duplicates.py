@@ -20,7 +20,7 @@ from fernb import config, load_faces
 from fernb.app.report import TEACHERS
 from fernb.data.faceset import FaceSet, FaceSplits, duplicated
 from fernb.data.ferplus import ferplus_splits
-from fernb.evaluation import wilson
+from fernb.evaluation import evaluate
 from fernb.labels import EMOTIONS, EMOTIONS_8
 from fernb.networks.recogniser import Recogniser
 
@@ -42,20 +42,16 @@ def _centred(images: np.ndarray) -> np.ndarray:
     return pixels - pixels.mean(1, keepdims=True)
 
 
-def tested(probs: np.ndarray, faces: FaceSet, fresh: np.ndarray) -> dict:
-    """Return accuracy and interval on the ``fresh`` faces."""
-    right = (probs.argmax(1) == faces.labels)[fresh]
-    return {"accuracy": float(right.mean()), "interval": wilson(int(right.sum()), len(right))}
-
-
 def on_new_faces(splits: FaceSplits, networks: dict[str, Recogniser], team: list[str]) -> dict:
     """Test ``networks``, and those of ``team`` together, on the faces of test that are not like one of train."""
-    fresh = correlation(splits.test, splits.train) < ALIKE
-    rows: dict = {"n": int(fresh.sum())}
-    for name, network in networks.items():
-        rows[name] = tested(network.predict(splits.test.images), splits.test, fresh)
-    together = np.mean([networks[name].predict(splits.test.images, flip=True) for name in team], axis=0)
-    return rows | {"ensemble": tested(together, splits.test, fresh)}
+    test, alike = splits.test, correlation(splits.test, splits.train) >= ALIKE
+    answers = {name: network.predict(test.images) for name, network in networks.items()}
+    answers["ensemble"] = np.mean([networks[name].predict(test.images, flip=True) for name in team], axis=0)
+    rows: dict = {"n": int((~alike).sum())}
+    for name, probs in answers.items():
+        report = evaluate(probs, test.labels, splits.classes, duplicate=alike)
+        rows[name] = {key: report[f"{key}_deduplicated"] for key in ("accuracy", "interval")}
+    return rows
 
 
 @click.command(help=__doc__)

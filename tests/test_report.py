@@ -21,7 +21,7 @@ from fernb.data.loading import save_cache
 from fernb.errors import DataError
 from fernb.labels import EMOTIONS, EMOTIONS_8
 from fernb.networks.architectures import build_vgg
-from fernb.networks.sidecar import read_sidecar, write_sidecar
+from fernb.networks.sidecar import named_in_command, read_sidecar, write_sidecar
 from fernb.networks.storage import save_model
 
 HISTORY = {"loss": [2, 1.0], "val_loss": [2, 1.5], "accuracy": [0.2, 0.5], "val_accuracy": [0.2, 0.4]}
@@ -146,6 +146,8 @@ def test_the_learning_curves_tell_what_train_is_measured_against(written, folder
 def test_the_card_names_votes_teachers_and_the_corruptions_of_training():
     sidecar = {"made": {"command": "fernb train --teacher a/wide.keras --teacher a/wide_votes.keras"}}
     assert texts._learnt_from(sidecar) == {"taught": " It was distilled from others: wide.", "votes": ""}
+    copies = {"made": {"command": "fernb train --teacher 'a b/wide_int8.tflite' --teacher faces_votes_int8.tflite"}}
+    assert named_in_command(copies, "teacher") == ["wide", "faces_votes"] and not named_in_command(copies, "start")
     sidecar["data"] = {"votes": "FER+'s ten votes"}
     assert "this network and those that taught it learnt from FER+'s ten votes" in texts._learnt_from(sidecar)["votes"]
     camera, plain = ({"recipe": {"augmentation": {"bad_camera": share}}} for share in (0.1, 0))

@@ -1,9 +1,12 @@
 """The JSON beside a network's file: its labels, how it was made, what it is worth, and its files' SHA-256."""
 
 import hashlib
+import itertools
 import json
 import math
 import os
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +75,16 @@ def _check_labels(labels: object, wrong: str) -> None:
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         raise ModelError(f"{wrong}: it has the label {twice[0]!r} twice.")
+
+
+def named_in_command(sidecar: dict[str, Any], option: str) -> list[str]:
+    """Return the networks that the command which made a network names after ``--option``, each once.
+
+    A second head (``_votes``) and an 8-bit copy go by the name of their network.
+    """
+    words = shlex.split(sidecar["made"]["command"])
+    files = [file for word, file in itertools.pairwise(words) if word == f"--{option}"]
+    return [*dict.fromkeys(re.sub(r"(_votes|_int8)$", "", Path(file).stem) for file in files)]
 
 
 def confidence_threshold(sidecar: dict[str, Any]) -> float:

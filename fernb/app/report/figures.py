@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fernb.app.report.ablation import ablation_interval, read_ablation
-from fernb.app.report.metrics import MAIN
+from fernb.app.report.metrics import MAIN, ferplus_subset
 from fernb.labels import EMOTIONS_8
+from fernb.networks.sidecar import named_in_command
 from fernb.training.augmentation import BLUR, MOST_NOISE
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def draw(folder: Path, sidecars: dict[str, dict], networks: dict[str, dict], sou
 
 
 def _votes(sidecar: dict, test: dict) -> str:
-    return f"FER+'s {sidecar['recipe'].get('ferplus') or 'plurality'} labels, 8 emotions, {test['n']:,} faces"
+    return f"FER+'s {ferplus_subset(sidecar)} labels, 8 emotions, {test['n']:,} faces"
 
 
 def trained_under(sidecars: dict[str, dict]) -> str:
@@ -102,7 +103,7 @@ def _figures_of_one(folder: Path, sidecar: dict, network: dict, source: str) -> 
         caption += (
             " The loss of train adds that of the second head, which learns FER+'s votes; val's has the labels only."
         )
-    if "--teacher " in sidecar["made"]["command"]:
+    if named_in_command(sidecar, "teacher"):
         share = recipe.get("teaching", Recipe.teaching)
         caption += (
             f" Train's targets are {share:.0%} the teachers' softened answers, the rest labels (or votes): their "

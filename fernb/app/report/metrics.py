@@ -58,10 +58,8 @@ def measure(folder: Path, found: dict[str, dict], splits: FaceSplits) -> dict[st
 
 
 def _judged(path: Path, sidecar: dict, splits: FaceSplits) -> dict:
-    recogniser, others = Recogniser(path), {}
-    if sidecar["labels"] == [*EMOTIONS_8]:  # by a recipe for FER+, or a second head of one for FER2013
-        others = _other_protocols(path, splits)
-        splits = ferplus_splits(splits, sidecar["recipe"].get("ferplus") or "plurality")
+    recogniser = Recogniser(path)
+    splits, others = _by_own_labels(recogniser, splits)
     answer = (
         {key: sidecar[key] for key in ("parameters", "made", "protocol")}
         | evaluate_network(recogniser, splits)
@@ -77,10 +75,8 @@ def _judged(path: Path, sidecar: dict, splits: FaceSplits) -> dict:
 
 def _teacher(path: Path, splits: FaceSplits) -> dict[str, dict]:
     """The reports of an 8-bit copy of which no other file is kept; of one for FER+ also on other labels."""
-    recogniser, others = Recogniser(path), {}
-    if recogniser.labels == EMOTIONS_8:
-        others = _other_protocols(path, splits)
-        splits = ferplus_splits(splits)
+    recogniser = Recogniser(path)
+    splits, others = _by_own_labels(recogniser, splits)
     return others | {
         f"{part}{'_flip' if flip else ''}": evaluate_part(recogniser, splits, part, flip=flip)
         for part in ("val", "test")
@@ -88,10 +84,24 @@ def _teacher(path: Path, splits: FaceSplits) -> dict[str, dict]:
     }
 
 
-def _other_protocols(path: Path, splits: FaceSplits) -> dict[str, dict]:
+def ferplus_subset(sidecar: dict) -> str:
+    """Return by which of FER+'s labels a network of eight emotions is judged: those of its recipe.
+
+    A second head of a recipe for FER2013 is judged by plurality.
+    """
+    return sidecar["recipe"].get("ferplus") or "plurality"
+
+
+def _by_own_labels(recogniser: Recogniser, splits: FaceSplits) -> tuple[FaceSplits, dict[str, dict]]:
+    """The faces with the labels that a network knows; of one for FER+ also its reports by other labels."""
+    if recogniser.labels != EMOTIONS_8:
+        return splits, {}
+    return ferplus_splits(splits, ferplus_subset(recogniser.sidecar)), _other_protocols(recogniser, splits)
+
+
+def _other_protocols(eight: Recogniser, splits: FaceSplits) -> dict[str, dict]:
     """A network for FER+ on the authors' own test rows, and by its seven-class view on FER2013's labels."""
-    clear, seven = ferplus_splits(splits, "majority"), Recogniser(path, seven=True)
-    eight = Recogniser(path)
+    clear, seven = ferplus_splits(splits, "majority"), Recogniser(eight.path, seven=True)
     return {
         f"{name}{'_flip' if flip else ''}": evaluate(
             recogniser.predict(part.test.images, flip), part.test.labels, part.classes

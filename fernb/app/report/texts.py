@@ -1,7 +1,6 @@
 """The texts of a report: why each network is as it is, and the model card."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from fernb.app.report.figures import trained_under
 from fernb.app.report.metrics import MAIN
 from fernb.evaluation import wilson
 from fernb.labels import EMOTIONS, EMOTIONS_8
+from fernb.networks.sidecar import named_in_command
 
 
 def architecture(folder: Path, name: str, sidecar: dict, judged: dict[str, dict]) -> str:
@@ -69,9 +69,7 @@ def _recall_interval(row: dict) -> str:
 
 def _learnt_from(sidecar: dict) -> dict[str, str]:
     """What the model card says of sources besides the labels: ``taught`` by networks, ``votes`` of FER+."""
-    teachers = {
-        Path(file).stem.removesuffix("_votes") for file in re.findall(r"--teacher (\S+)", sidecar["made"]["command"])
-    }
+    teachers = named_in_command(sidecar, "teacher")
     taught = f" It was distilled from others: {', '.join(sorted(teachers))}." if teachers else ""
     votes = sidecar.get("data", {}).get("votes", "")
     if votes:
